@@ -1,0 +1,254 @@
+#!/bin/sh
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Set-up: everything a checkout needs, made below .build/.
+#
+#   tests/setup.sh run      Python environment, ansible-core, collections
+#   tests/setup.sh check    the same, and linters and test tools
+#   tests/setup.sh sandbox  run, and a Docker engine and what builds its images
+#   tests/setup.sh test     check and sandbox
+#
+# PYTHON=/path/to/python3 chooses the interpreter; otherwise the newest one on
+# PATH that works is taken. What is missing of the system's packages is installed
+# with apt-get, which says so. A second call finds everything and does nothing.
+
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+BUILD=.build
+VENV=$BUILD/venv
+LOG=$BUILD/log/setup.log
+COLLECTIONS=$BUILD/collections/ansible_collections
+export LC_ALL=C.UTF-8
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+# A user's PYTHONPATH or PYTHONHOME would leak into the environment made here.
+unset PYTHONPATH PYTHONHOME
+
+# fail MESSAGE...: say what is wrong, one line an argument, and stop.
+fail() {
+    printf 'set-up: %s\n' "$@" >&2
+    exit 1
+}
+
+# step TITLE COMMAND...: run COMMAND with its output in the log, and show one line
+# with the seconds it took; on failure show the end of what this command logged.
+step() {
+    title=$1
+    shift
+    begin=$(date +%s)
+    lines=$(wc -l <"$LOG")
+    printf 'set-up: %-58s' "$title"
+    echo "== $title" >>"$LOG"
+    # Descriptor 9 is the lock: a daemon started here must not keep it.
+    if "$@" >>"$LOG" 2>&1 9>&- </dev/null; then
+        printf '%4d s\n' $(($(date +%s) - begin))
+    else
+        printf 'failed\n\n'
+        tail -n "+$((lines + 2))" "$LOG" | tail -n 15 | sed 's/^/    /' >&2
+        echo >&2
+        fail "\"$title\" failed; the whole log is $LOG"
+    fi
+}
+
+# have COMMAND: is there such a command? The sbin folders count, since a PATH
+# without them is common where root was reached with su.
+have() {
+    PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin command -v "$1" >/dev/null 2>&1
+}
+
+# packages PACKAGE...: install system packages; only Debian's tool is known here.
+packages() {
+    if ! have apt-get; then
+        fail "these packages are missing, and there is no apt-get to install them: $*" \
+            "install them with your system's package manager and start again"
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        fail "these system packages are missing: $*" \
+            "install them as root: apt-get install $*"
+    fi
+    if [ -z "${apt_updated:-}" ]; then
+        step "apt-get update" apt-get -q update
+        apt_updated=yes
+    fi
+    step "apt-get install $*" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -q -y --no-install-recommends install "$@"
+}
+
+# probe PYTHON: print "VERSION PATH" of an interpreter that runs and that an
+# ansible-core pinned here supports. Each candidate is run, because a command of
+# that name may be a launcher for a version that is not there.
+probe() {
+    "$1" -c '
+import os, sys
+if (3, 11) <= sys.version_info[:2] <= (3, 14):
+    # Inside a virtual environment: the interpreter it was made from.
+    path = getattr(sys, "_base_executable", None) or sys.executable
+    print("%d.%d" % sys.version_info[:2], os.path.realpath(path))
+' 2>/dev/null
+}
+
+choose_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        found=$(probe "$PYTHON")
+        [ -n "$found" ] ||
+            fail "PYTHON=$PYTHON does not run or is not Python 3.11 to 3.14"
+    else
+        found=
+        for candidate in python3.14 python3.13 python3.12 python3.11 python3; do
+            found=$(probe "$candidate")
+            [ -n "$found" ] && break
+        done
+        [ -n "$found" ] ||
+            fail "no working Python 3.11 to 3.14 found on PATH" \
+                "install one (Debian 12 and newer: apt-get install python3) or name it: make ... PYTHON=/path/to/python3"
+    fi
+    python_version=${found%% *}
+    python=${found#* }
+    # ansible-core from 2.20 on needs Python 3.12.
+    case $python_version in
+        3.11) core=2.19 ;;
+        *) core=2.21 ;;
+    esac
+}
+
+make_venv() {
+    rm -rf "$VENV"
+    "$python" -m venv "$VENV" || return
+    "$VENV/bin/python" -m pip install -c requirements/constraints.txt \
+        -r "requirements/core-$core.txt"
+}
+
+add_tools() {
+    "$VENV/bin/python" -m pip install -c requirements/constraints.txt \
+        -r "requirements/core-$core.txt" -r requirements/tools.txt
+}
+
+# The bundle is one zip of half a gigabyte unpacked; only the folders named in
+# collections.txt are taken out of it.
+make_collections() {
+    rm -rf "$BUILD/collections" "$BUILD/bundle"
+    mkdir -p "$COLLECTIONS/postmaster"
+    "$VENV/bin/python" -m pip download --no-deps --only-binary=:all: --dest "$BUILD/bundle" \
+        -r "requirements/bundle-$core.txt" || return
+    "$VENV/bin/python" - "$BUILD/bundle" "$BUILD/collections" <<'PYTHON' || return
+import pathlib
+import sys
+import zipfile
+
+bundle, target = map(pathlib.Path, sys.argv[1:])
+names = [
+    line.strip()
+    for line in pathlib.Path("requirements/collections.txt").read_text().splitlines()
+    if line.strip() and not line.startswith("#")
+]
+with zipfile.ZipFile(next(bundle.glob("*.whl"))) as wheel:
+    for name in names:
+        folder = "ansible_collections/%s/" % name.replace(".", "/")
+        members = [member for member in wheel.namelist() if member.startswith(folder)]
+        if not members:
+            sys.exit("the bundle has no collection %s" % name)
+        wheel.extractall(target, members)
+        print("%s: %d files" % (name, len(members)))
+PYTHON
+    rm -rf "$BUILD/bundle"
+    # The checkout itself, under the name Ansible looks it up by.
+    ln -s ../../../.. "$COLLECTIONS/postmaster/mailhost"
+}
+
+# stamp FILE...: one word that changes with Python, the place of the checkout (scripts
+# of an environment name it) or one of the files.
+stamp() {
+    { echo "$python_version $python $PWD"; cat "$@"; } | sha256sum | cut -c1-64
+}
+
+# done_before NAME STAMP: was the step NAME finished with this STAMP?
+done_before() {
+    [ "$(cat "$BUILD/setup/$1" 2>/dev/null)" = "$2" ]
+}
+
+python_environment() {
+    choose_python
+    want=$(stamp requirements/constraints.txt "requirements/core-$core.txt")
+    if ! done_before venv "$want" || ! [ -x "$VENV/bin/ansible-playbook" ]; then
+        # Debian splits the standard library: without this package no environment.
+        if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+            case $python in
+                /usr/bin/*) packages "python$python_version-venv" ;;
+                *) fail "$python has no modules venv and ensurepip" \
+                    "name another interpreter: make ... PYTHON=/path/to/python3" ;;
+            esac
+        fi
+        rm -rf "$BUILD/setup"
+        mkdir -p "$BUILD/setup"
+        step "Python $python_version environment with ansible-core $core" make_venv
+        echo "$want" >"$BUILD/setup/venv"
+    fi
+    want=$(stamp "requirements/bundle-$core.txt" requirements/collections.txt)
+    if ! done_before collections "$want" || ! [ -e "$COLLECTIONS/postmaster/mailhost/galaxy.yml" ]; then
+        step "collections the roles use" make_collections
+        echo "$want" >"$BUILD/setup/collections"
+    fi
+}
+
+test_tools() {
+    want=$(stamp requirements/constraints.txt "requirements/core-$core.txt" requirements/tools.txt)
+    if ! done_before tools "$want"; then
+        step "linters and test tools" add_tools
+        echo "$want" >"$BUILD/setup/tools"
+    fi
+    # ansible-test skips its shell check, and passes, where shellcheck is missing.
+    have shellcheck || packages shellcheck
+}
+
+engine_answers() {
+    docker info >/dev/null 2>&1
+}
+
+start_engine() {
+    if [ -d /run/systemd/system ]; then
+        systemctl start docker
+    else
+        # No service manager: start it here, and note its number for "make clean".
+        PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin setsid dockerd >"$BUILD/log/dockerd.log" 2>&1 &
+        echo $! >"$BUILD/dockerd.pid"
+    fi
+    for _ in $(seq 60); do
+        engine_answers && return
+        sleep 1
+    done
+    echo "the Docker engine did not answer within 60 s"
+    [ -e "$BUILD/log/dockerd.log" ] && tail -n 10 "$BUILD/log/dockerd.log"
+    return 1
+}
+
+engine() {
+    missing=
+    have ssh || missing="$missing openssh-client"
+    have mmdebstrap || missing="$missing mmdebstrap"
+    if ! engine_answers; then
+        have dockerd || missing="$missing docker.io"
+    fi
+    # shellcheck disable=SC2086  # a list of words
+    [ -z "$missing" ] || packages $missing
+    # From Debian 13 on, the client is a package of its own.
+    have docker || packages docker-cli
+    engine_answers || step "start the Docker engine" start_engine
+}
+
+level=${1:-}
+case $level in
+    run | check | sandbox | test) ;;
+    *) fail "usage: tests/setup.sh run|check|sandbox|test" ;;
+esac
+
+mkdir -p "$BUILD/log" "$BUILD/setup"
+# Two calls at once would build the same environment: the second one waits.
+exec 9>"$BUILD/setup.lock"
+flock 9
+date +'%n==== %F %T' >>"$LOG"
+
+python_environment
+case $level in check | test) test_tools ;; esac
+case $level in sandbox | test) engine ;; run) have ssh || packages openssh-client ;; esac
+exit 0
