@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: ``python -m sandbox VERB``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from docker.errors import DockerException
+from requests.exceptions import RequestException
+
+from . import sandbox
+from .common import SandboxError
+from .hosts import find, ssh
+
+
+def main() -> int:
+    """Run one verb; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="sandbox", description="Disposable mail hosts and the small internet they see.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    up = verbs.add_parser("up", help="build what is missing, start the world and hosts")
+    up.add_argument("hosts", nargs="*", default=["mail1"], metavar="HOST", help="default: mail1")
+    reset = verbs.add_parser("reset", help="throw a host away and make a bare one")
+    reset.add_argument("host", metavar="HOST")
+    verbs.add_parser("down", help="stop everything, keep it")
+    verbs.add_parser("clean", help="remove everything the sandbox made in the engine")
+    shell = verbs.add_parser("shell", help="open a shell on a host, or run a command there")
+    shell.add_argument("host", metavar="HOST")
+    shell.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+    verbs.add_parser("status", help="print what is there")
+    verbs.add_parser("inventory", help="write the inventory and print its path")
+    given = parser.parse_args()
+
+    try:
+        if given.verb == "up":
+            sandbox.up([find(name) for name in given.hosts])
+        elif given.verb == "reset":
+            sandbox.reset(find(given.host))
+        elif given.verb == "down":
+            sandbox.down()
+        elif given.verb == "clean":
+            sandbox.clean()
+        elif given.verb == "shell":
+            command = ssh(find(given.host), *given.command)
+            os.execvp(command[0], command)
+        elif given.verb == "status":
+            sandbox.status()
+        elif given.verb == "inventory":
+            print(sandbox.write_inventory())
+    except SandboxError as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    except (DockerException, RequestException) as error:
+        print(f"sandbox: the Docker engine refused: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("sandbox: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+sys.exit(main())

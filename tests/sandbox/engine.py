@@ -1,0 +1,142 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Docker engine, and what the sandbox keeps in it."""
+
+from __future__ import annotations
+
+import functools
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.models.images import Image
+
+from . import data
+from .common import SandboxError
+
+
+@functools.cache
+def client() -> docker.DockerClient:
+    """A connection to the engine; raises SandboxError when none answers."""
+    try:
+        connection = docker.from_env(timeout=120)
+        connection.ping()
+    except DockerException:
+        raise SandboxError("no Docker engine answers; run tests/sandbox/engine.sh start") from None
+    return connection
+
+
+def image(name: str) -> Image | None:
+    """The image of that name and tag, or None."""
+    try:
+        return client().images.get(name)
+    except ImageNotFound:
+        return None
+
+
+def import_image(tar: Path, name: str, changes: tuple[str, ...] = ()) -> None:
+    """Make an image of one layer from a tar file, replacing older ones of the same repository.
+
+    name: repository:tag.
+    changes: lines of a Dockerfile that set metadata.
+    """
+    repository, tag = name.rsplit(":", 1)
+    client().api.import_image_from_file(
+        str(tar), repository=repository, tag=tag, changes=[f"LABEL {data.LABEL}=1", *changes]
+    )
+    for old in client().images.list(repository):
+        for old_name in old.tags:
+            if old_name != name and old_name.startswith(repository + ":"):
+                # One that a container still uses stays until that is removed.
+                try:
+                    client().images.remove(old_name)
+                except DockerException:
+                    pass
+
+
+def container(name: str) -> Container | None:
+    """The container of that name, or None."""
+    try:
+        return client().containers.get(name)
+    except NotFound:
+        return None
+
+
+def remove(name: str) -> None:
+    """Remove a container and its anonymous volumes, running or not."""
+    found = container(name)
+    if found is not None:
+        found.remove(force=True, v=True)
+
+
+def network() -> None:
+    """Make the sandbox's network unless it exists."""
+    if client().networks.list(names=[f"^{data.PREFIX}$"]):
+        return
+    try:
+        client().networks.create(
+            data.PREFIX,
+            driver="bridge",
+            enable_ipv6=True,
+            labels={data.LABEL: "1"},
+            # No address translation: what the world does not answer, nobody does.
+            options={
+                "com.docker.network.bridge.name": "br-mailhost",
+                "com.docker.network.bridge.enable_ip_masquerade": "false",
+            },
+            ipam=docker.types.IPAMConfig(
+                pool_configs=[
+                    docker.types.IPAMPool(subnet=data.IPV4_NETWORK, gateway=data.IPV4_GATEWAY),
+                    docker.types.IPAMPool(subnet=data.IPV6_NETWORK, gateway=data.IPV6_GATEWAY),
+                ]
+            ),
+        )
+    except DockerException as error:
+        raise SandboxError(f"the engine could not make the network {data.IPV4_NETWORK}: {error}") from None
+
+
+def create(
+    name: str, image_name: str, addresses: tuple[str, str], options: Mapping[str, object], **settings: object
+) -> Container:
+    """Create a container in the sandbox's network and return it; it is not started.
+
+    addresses: its IPv4 and IPv6 address.
+    options: members of the engine API's HostConfig object, by their names there; the
+        Python client's own names do not cover all that a host needs.
+    settings: further arguments of the client's create_container.
+    """
+    api = client().api
+    ipv4, ipv6 = addresses
+    endpoint = api.create_endpoint_config(ipv4_address=ipv4, ipv6_address=ipv6)
+    made = api.create_container(
+        image_name,
+        name=name,
+        labels={data.LABEL: "1"},
+        host_config={"NetworkMode": data.PREFIX, **options},
+        networking_config=api.create_networking_config({data.PREFIX: endpoint}),
+        **settings,
+    )
+    return client().containers.get(made["Id"])
+
+
+def put(target: Container, files: Mapping[str, tuple[bytes, int]]) -> None:
+    """Put files into a container, which need not run.
+
+    files: content and mode by absolute path. Owner is root.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, (content, mode) in files.items():
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(content), mode
+            archive.addfile(entry, io.BytesIO(content))
+    target.put_archive("/", buffer.getvalue())
+
+
+def labelled() -> dict[str, str]:
+    """The filter that matches what the sandbox made."""
+    return {"label": f"{data.LABEL}=1"}

@@ -1,0 +1,187 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disposable hosts: their images, their making and unmaking."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from docker.errors import DockerException
+
+from . import data, engine, keys, rootfs
+from .common import HERE, LOGS, STATE, SandboxError, digest, step
+
+ARCHIVE_KEY = keys.SigningKey("debian", "Sandbox archive standing in for Debian's")
+
+# What an ordinary engine's --privileged would give, less two things: a
+# capability that some machines do not have to give, and the clock, which is
+# the machine's and not the host's to set.
+HOST_OPTIONS = {
+    "CapAdd": ["ALL"],
+    "CapDrop": ["SYS_RESOURCE", "SYS_TIME"],
+    "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+    # All of /proc and /sys, as a machine sees them.
+    "MaskedPaths": [],
+    "ReadonlyPaths": [],
+    "CgroupnsMode": "private",
+    "Tmpfs": {"/run": "", "/run/lock": "", "/tmp": ""},
+    # A host whose first process ends was asked to reboot, or to halt; both start it again.
+    "RestartPolicy": {"Name": "unless-stopped"},
+}
+# Directories that must not lie on the container's own overlay, because the
+# host's engine makes overlays of its own there. Anonymous: gone with the host.
+VOLUMES = ["/var/lib/docker", "/var/lib/containerd"]
+
+
+def find(name: str) -> data.Host:
+    """The host called *name* (short or full); raises SandboxError when there is none."""
+    for host in data.HOSTS:
+        if name in (host.name, host.fqdn):
+            return host
+    raise SandboxError(f"there is no host {name!r}; there are {', '.join(h.name for h in data.HOSTS)}")
+
+
+def _apt_sources(suite: str) -> str:
+    """The sources file of a Debian server, in its usual shape, trusting the sandbox's archive key."""
+    stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: /usr/share/keyrings/sandbox-archive.asc\n"
+    return (
+        stanza.format(f"{data.DEBIAN_MIRROR}/debian", f"{suite} {suite}-updates")
+        + "\n"
+        + stanza.format(f"{data.DEBIAN_MIRROR}/debian-security", f"{suite}-security")
+    )
+
+
+def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
+    """The files laid over a fresh Debian, by path."""
+    return {
+        "usr/local/sbin/sandbox-init": ((HERE / "host" / "init").read_bytes(), 0o755),
+        "etc/apt/sources.list.d/debian.sources": (_apt_sources(system.suite).encode(), 0o644),
+        "usr/share/keyrings/sandbox-archive.asc": (ARCHIVE_KEY.make().public.read_bytes(), 0o644),
+        "usr/local/share/ca-certificates/sandbox.crt": (keys.certificate_authority().read_bytes(), 0o644),
+        "etc/default/locale": (b"LANG=C.UTF-8\n", 0o644),
+        "root/.ssh/authorized_keys": (
+            keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
+            0o600,
+        ),
+    }
+
+
+def image(system_name: str) -> str:
+    """Build the image of a system unless it exists; returns its name.
+
+    The tag is a hash of everything that went into it.
+    """
+    system = data.SYSTEMS[system_name]
+    overlay = _overlay(system)
+    customize = HERE / "host" / "customize"
+    recipe = digest(
+        customize,
+        " ".join([system.suite, *system.packages]),
+        *(part for path, (content, _) in sorted(overlay.items()) for part in (path, content)),
+    )
+    name = f"{data.PREFIX}/{system_name}:{recipe}"
+    if engine.image(name):
+        return name
+    with step(f"host image {system_name}"):
+        tree = STATE / "cache" / f"{system_name}-files"
+        shutil.rmtree(tree, ignore_errors=True)
+        for path, (content, mode) in overlay.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_bytes(content)
+            (tree / path).chmod(mode)
+        (tree / "root").chmod(0o700)
+        (tree / "root" / ".ssh").chmod(0o700)
+        tar = STATE / "cache" / f"{system_name}.tar"
+        rootfs.build(tar, system.suite, system.packages, [f'{customize} "$1" {tree}'])
+        engine.import_image(tar, name, ('ENTRYPOINT ["/usr/local/sbin/sandbox-init"]',))
+        tar.unlink()
+        shutil.rmtree(tree)
+    return name
+
+
+def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
+    """The files that make a host this host: names, resolver, SSH host key."""
+    key = keys.ssh_key(keys.SSH / "hosts" / host.name, host.name)
+    names = (
+        f"127.0.0.1 localhost\n127.0.1.1 {host.fqdn} {host.name}\n\n"
+        "::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
+    )
+    return {
+        "/etc/sandbox/hostname": (f"{host.name}\n".encode(), 0o644),
+        "/etc/sandbox/hosts": (names.encode(), 0o644),
+        "/etc/sandbox/resolv.conf": (f"search {data.DOMAIN}\nnameserver {data.WORLD_IPV4}\n".encode(), 0o644),
+        "/etc/ssh/ssh_host_ed25519_key": (key.read_bytes(), 0o600),
+        "/etc/ssh/ssh_host_ed25519_key.pub": (key.with_suffix(".pub").read_bytes(), 0o644),
+    }
+
+
+def start(host: data.Host) -> bool:
+    """Make sure that a host exists, runs and is reached by SSH; True when it was made now."""
+    wanted = image(host.system)
+    engine.network()
+    container = engine.container(host.container)
+    if container is not None and container.status == "running":
+        wait(host)
+        return False
+    made = container is None
+    with step(f"host {host.name} {'made' if made else 'started'}"):
+        try:
+            if container is None:
+                container = engine.create(
+                    host.container,
+                    wanted,
+                    (host.ipv4, host.ipv6),
+                    HOST_OPTIONS,
+                    hostname=host.name,
+                    volumes=VOLUMES,
+                    # What systemd, as a container's first process, understands as "halt".
+                    stop_signal="SIGRTMIN+3",
+                )
+                engine.put(container, _own_files(host))
+            container.start()
+        except DockerException as error:
+            raise SandboxError(f"the engine could not start {host.name}: {error}") from None
+        wait(host)
+    return made
+
+
+def ssh(host: data.Host, *command: str) -> list[str]:
+    """The command line that runs *command* on a host, or opens a shell when there is none."""
+    return [
+        "ssh", "-F", "none", "-i", str(keys.CLIENT_KEY), "-o", f"UserKnownHostsFile={keys.KNOWN_HOSTS}",
+        "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5", f"root@{host.ipv4}", *command,
+    ]
+
+
+def wait(host: data.Host, limit: float = 60.0) -> None:
+    """Wait until SSH reaches a host and its systemd has settled.
+
+    limit: seconds to wait at most.
+    Raises SandboxError naming what failed.
+    """
+    end = time.monotonic() + limit
+    state = ""
+    while time.monotonic() < end:
+        answer = subprocess.run(
+            ssh(host, "systemctl is-system-running"), capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        state = answer.stdout.strip() or answer.stderr.strip()
+        if state in ("running", "degraded"):
+            return
+        time.sleep(0.2)
+    container = engine.container(host.container)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log: Path = LOGS / f"host-{host.name}.log"
+    log.write_bytes(container.logs() if container else b"")
+    raise SandboxError(f"host {host.name} is not up after {limit:.0f} s: {state}; see {log}")
+
+
+def reset(host: data.Host) -> None:
+    """Throw a host away and make a bare one in its place."""
+    with step(f"host {host.name} thrown away"):
+        engine.remove(host.container)
+    start(host)

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Ansible inventory of the sandbox's hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .common import STATE, write_if_changed
+from .data import Host
+
+PATH = STATE / "inventory.yml"
+
+HEAD = """\
+# Written by tests/sandbox; changes are lost. The hosts are containers.
+---
+mailhosts:
+  vars:
+    ansible_user: root
+    ansible_python_interpreter: /usr/bin/python3
+    ansible_ssh_private_key_file: {key}
+    # The sandbox made the hosts' keys, so it knows them.
+    ansible_ssh_common_args: >-
+      -F none -o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes
+
+    mailhost_stack: mailcow
+
+    # A sandbox host is a container, which a mail host must not be.
+    # The check still says so, as a warning instead of a failure.
+    preflight_accept:
+      - platform.virtualisation
+
+    # The sandbox's stand-in for Docker's package repository cannot sign with
+    # Docker's key; it has its own, and this is that key's fingerprint.
+    docker_repository_key_fingerprint: {fingerprint}
+  hosts:
+"""
+
+HOST = """\
+    {name}:
+      ansible_host: {ipv4}
+      mailhost_hostname: {fqdn}
+"""
+
+
+def text(hosts: Sequence[Host], key: Path, known_hosts: Path, fingerprint: str) -> str:
+    """The inventory's text (YAML).
+
+    hosts: the hosts to list.
+    key, known_hosts: the files SSH needs.
+    fingerprint: of the key that signs the stand-in for Docker's repository, 40 hex digits.
+    """
+    head = HEAD.format(key=key, known_hosts=known_hosts, fingerprint=f'"{fingerprint}"')
+    return head + "".join(HOST.format(name=h.name, ipv4=h.ipv4, fqdn=h.fqdn) for h in hosts)
+
+
+def write(hosts: Sequence[Host], key: Path, known_hosts: Path, fingerprint: str) -> Path:
+    """Write the inventory; returns its path."""
+    write_if_changed(PATH, text(hosts, key, known_hosts, fingerprint))
+    return PATH
