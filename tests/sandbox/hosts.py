@@ -61,7 +61,7 @@ def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
         "etc/apt/sources.list.d/debian.sources": (_apt_sources(system.suite).encode(), 0o644),
         "usr/share/keyrings/sandbox-archive.asc": (ARCHIVE_KEY.make().public.read_bytes(), 0o644),
         "usr/local/share/ca-certificates/sandbox.crt": (keys.certificate_authority().read_bytes(), 0o644),
-        "etc/default/locale": (b"LANG=C.UTF-8\n", 0o644),
+        "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
         "root/.ssh/authorized_keys": (
             keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
             0o600,
