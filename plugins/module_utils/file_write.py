@@ -1,0 +1,269 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that writes files.
+
+A file is replaced whole or not at all: whoever reads it sees the old content or the new one, also
+when the power fails in between, and nobody who may not read the new file can read it on its way.
+Owner, group and the SELinux label of the old file are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+#: Extended attribute that holds a file's SELinux label.
+_LABEL = "security.selinux"
+
+
+class FileWriteError(Exception):
+    """A file could not be written; the text is a sentence that names the path and the reason."""
+
+
+def replace(
+    path: str,
+    data: bytes,
+    mode: int | None = None,
+    backup: bool = False,
+    owner: int | None = None,
+    group: int | None = None,
+) -> str:
+    """Give a file new content, atomically.
+
+    A symbolic link is followed: it stays, and the file that it leads to is replaced. The new content
+    is written to a file in the same directory that nobody but its owner can read until it has its
+    final owner, and is then moved over the old one.
+
+    Args:
+        path: absolute path; its directory must exist.
+        data: the whole content.
+        mode: permission bits, for example ``0o600``. None keeps those of the old file; a new file
+            is 0600 then.
+        backup: keep a copy of the old file, see :func:`backup`.
+        owner: numeric user id; None keeps the old file's, or the caller's for a new file.
+        group: numeric group id; likewise.
+
+    Returns:
+        str: path of the backup, "" when none was asked for or there was no old file.
+
+    Raises:
+        FileWriteError: what could not be done, and why. The file is then as it was.
+    """
+    target = _target(path)
+    old = _status(target)
+    if mode is None:
+        mode = stat.S_IMODE(old.st_mode) if old else 0o600
+    label = _label(target) if old else None
+    copy = ""
+    if backup and old:
+        copy = _copy(target, stat.S_IMODE(old.st_mode) & mode, old)
+    temporary = "{0}/.{1}.{2}".format(
+        os.path.dirname(target), os.path.basename(target)[:200], _random()
+    )
+    try:
+        with _create(temporary, mode & 0o600) as stream:
+            stream.write(data)
+            _own(stream.fileno(), old, owner, group)
+            # After the owner is right: a mode such as 0640 must not show the content to a wrong group.
+            os.fchmod(stream.fileno(), mode)
+            if label is not None:
+                os.setxattr(stream.fileno(), _LABEL, label)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+        _sync_directory(target)
+    except OSError as error:
+        _discard(temporary)
+        raise FileWriteError(_sentence("cannot write", path, target, error)) from error
+    return copy
+
+
+def backup(path: str, mode: int = 0o7777) -> str:
+    """Copy a file to ``PATH.YYYYmmddTHHMMSSZ~`` (UTC), readable to nobody who cannot read the file.
+
+    The tilde makes APT, cron and run-parts pass the copy by.
+
+    Args:
+        path: absolute path; a link is followed, the copy lies beside the file it leads to.
+        mode: the copy has those permission bits that both the file and this have.
+
+    Returns:
+        str: path of the copy, "" when there is no such file.
+
+    Raises:
+        FileWriteError: the copy cannot be made.
+    """
+    target = _target(path)
+    old = _status(target)
+    return _copy(target, stat.S_IMODE(old.st_mode) & mode, old) if old else ""
+
+
+def set_attributes(
+    path: str, mode: int | None = None, owner: int | None = None, group: int | None = None
+) -> None:
+    """Set mode, owner or group of a file or directory; what is None stays. Links are followed.
+
+    Raises:
+        FileWriteError: there is no such file, or it is not permitted.
+    """
+    target = _target(path)
+    try:
+        if owner is not None or group is not None:
+            os.chown(target, -1 if owner is None else owner, -1 if group is None else group)
+        if mode is not None:
+            os.chmod(target, mode)
+    except OSError as error:
+        raise FileWriteError(_sentence("cannot set the mode or owner of", path, target, error))
+
+
+def make_directory(path: str, mode: int = 0o755) -> list[str]:
+    """Make a directory and its missing parents, with exactly this mode whatever the umask is.
+
+    Returns:
+        list[str]: the directories that were made, outermost first; none when it was there.
+
+    Raises:
+        FileWriteError: it cannot be made, or something else stands there.
+    """
+    target = _target(path)
+    missing = []
+    place = target
+    while not os.path.isdir(place):
+        missing.insert(0, place)
+        place = os.path.dirname(place)
+    for place in missing:
+        try:
+            os.mkdir(place, mode & 0o700)
+            os.chmod(place, mode)
+        except OSError as error:
+            raise FileWriteError(_sentence("cannot make the directory", path, place, error))
+    return missing
+
+
+def remove(path: str) -> bool:
+    """Remove a file, or a link and not what it leads to.
+
+    Returns:
+        bool: whether there was one.
+
+    Raises:
+        FileWriteError: it cannot be removed.
+    """
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise FileWriteError(_sentence("cannot remove", path, path, error))
+    return True
+
+
+def _target(path: str) -> str:
+    """Return the path that a path leads to when every link is followed."""
+    if not os.path.isabs(path):
+        raise FileWriteError("cannot write {0}: the path is not absolute".format(path))
+    target = os.path.realpath(path)
+    if os.path.islink(target):
+        raise FileWriteError("cannot write {0}: its symbolic links go in circles".format(path))
+    return target
+
+
+def _status(target: str) -> os.stat_result | None:
+    """Return the status of the file to be replaced, or None when there is none."""
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileWriteError(_sentence("cannot write", target, target, error)) from error
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise FileWriteError("cannot write {0}: it is {1}".format(target, kind))
+    return status
+
+
+def _copy(target: str, mode: int, old: os.stat_result) -> str:
+    """Copy a file, its owner and label to a name that is free, and return that name."""
+    import time
+
+    base = "{0}.{1}".format(target, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+    label = _label(target)
+    for number in range(100):
+        name = base + ("" if number == 0 else "-{0}".format(number)) + "~"
+        try:
+            with open(target, "rb") as source, _create(name, mode & 0o600) as stream:
+                stream.write(source.read())
+                _own(stream.fileno(), old, None, None)
+                os.fchmod(stream.fileno(), mode)
+                if label is not None:
+                    os.setxattr(stream.fileno(), _LABEL, label)
+                stream.flush()
+                os.fsync(stream.fileno())
+            return name
+        except FileExistsError:
+            continue  # two changes within a second
+        except OSError as error:
+            _discard(name)
+            raise FileWriteError(_sentence("cannot back up", target, name, error)) from error
+    raise FileWriteError("cannot back up {0}: {1}~ and 99 more exist".format(target, base))
+
+
+def _create(path: str, mode: int):
+    """Open a new file for writing that has this mode from its first moment."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, mode), "wb")
+
+
+def _own(handle: int, old: os.stat_result | None, owner: int | None, group: int | None) -> None:
+    """Set owner and group of an open file: as asked for, else as the old file has them."""
+    now = os.fstat(handle)
+    uid = owner if owner is not None else old.st_uid if old else now.st_uid
+    gid = group if group is not None else old.st_gid if old else now.st_gid
+    if (uid, gid) != (now.st_uid, now.st_gid):
+        os.fchown(handle, uid, gid)
+
+
+def _label(target: str) -> bytes | None:
+    """Return a file's SELinux label, None on a system without SELinux or with an unlabelled file."""
+    if not os.path.exists("/sys/fs/selinux/enforce"):
+        return None
+    try:
+        return os.getxattr(target, _LABEL)
+    except OSError:
+        return None
+
+
+def _sync_directory(target: str) -> None:
+    """Write the directory's new entry to the disk; a file system that cannot do it is left alone."""
+    try:
+        handle = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _discard(path: str) -> None:
+    """Remove a file that was begun, if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
+
+
+def _random() -> str:
+    """Return eight characters that nobody can foresee."""
+    return os.urandom(4).hex()
+
+
+def _sentence(action: str, path: str, target: str, error: OSError) -> str:
+    """Say what failed, why, and where a link led."""
+    where = path if path == target or path in target else "{0} ({1})".format(path, target)
+    reason = error.strerror or str(error)
+    if isinstance(error, FileNotFoundError):
+        reason = "the directory {0} does not exist".format(os.path.dirname(target))
+    return "{0} {1}: {2}".format(action, where, reason)
