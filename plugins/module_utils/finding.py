@@ -46,6 +46,11 @@ class Finding(NamedTuple):
         return dict(self._asdict())
 
 
+def answer(status: str, observed: str, required: str, fix: str = "") -> Finding:
+    """Return a finding without id, title and source, which the catalogue of checks fills in."""
+    return Finding("", status, "", observed, required, "" if status == OK else fix)
+
+
 def from_dict(data: dict[str, Any]) -> Finding:
     """Return the finding that :meth:`Finding.to_dict` made a dictionary of.
 
@@ -74,7 +79,7 @@ def blocking(findings: Iterable[Finding], fail_on: str = FAIL) -> list[Finding]:
 
     Args:
         findings: what the checks found.
-        fail_on: ``fail`` counts failures, ``warn`` counts unknowns and warnings too, ``never`` none.
+        fail_on: ``fail`` counts failures, ``warn`` unknowns and warnings too, ``never`` nothing.
 
     Raises:
         ValueError: when ``fail_on`` is something else.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one place that touches the machine.
 
-Everything above asks a :class:`Host`: files, processes, sockets, file systems, commands and the clock.
+Everything above asks a :class:`Host`: files, processes, sockets, file systems, commands, clock.
 ``Host()`` is the machine the code runs on.
 ``Host("/some/tree")`` is a machine described by a directory: its files are the files below that
 directory, and what is not a file stands in ``host.json`` at its top::
@@ -24,7 +24,7 @@ import os
 import sys
 from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
 
-#: Where programs are looked for beside PATH: a non-login shell's PATH often lacks the sbin directories.
+#: Where programs are looked for beside PATH: that of a non-login shell often lacks the sbin ones.
 PROGRAM_DIRECTORIES = (
     "/usr/local/sbin",
     "/usr/local/bin",
@@ -187,7 +187,7 @@ class Host:
     # -- programs --------------------------------------------------------------------------------
 
     def which(self, name: str) -> str | None:
-        """Return the path of a program, links not followed, or None when there is no such program."""
+        """Return the path of a program, links not followed, or None when there is none."""
         for directory in self._search_path():
             path = directory + "/" + name
             if self.real:
@@ -208,7 +208,7 @@ class Host:
         self,
         argv: Sequence[str],
         timeout: float = 30.0,
-        input: str | None = None,
+        input: str | None = None,  # noqa: A002 - as in subprocess
         cwd: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Result:
@@ -234,6 +234,7 @@ class Host:
                 int(recorded.get("rc", 0)), recorded.get("stdout", ""), recorded.get("stderr", "")
             )
 
+        import contextlib
         import signal
         import subprocess
 
@@ -260,10 +261,8 @@ class Host:
             rc = process.returncode
             note = ""
         except subprocess.TimeoutExpired:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             try:
                 # A child that left the group may hold the pipes open for ever: do not wait for it.
                 stdout, stderr = process.communicate(timeout=1)
@@ -304,8 +303,8 @@ class Host:
         """Return the listening sockets, each with the process that holds it.
 
         Reads /proc only: the socket tables name an inode, /proc/PID/fd says who has it open, and
-        /proc/PID/cgroup names the systemd unit. Of several holders the lowest PID counts, PID 1 last,
-        because a service manager keeps the sockets it hands out.
+        /proc/PID/cgroup names the systemd unit. Of several holders the lowest PID counts, PID 1
+        last, because a service manager keeps the sockets it hands out.
 
         Args:
             ports: only sockets on these ports; all when None. The search for owners ends as soon

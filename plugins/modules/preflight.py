@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the postmaster.mailhost authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Tell whether a server can be a mail host
+version_added: 0.1.0
+author:
+  - The postmaster.mailhost authors (@postmaster-mailhost)
+description:
+  - Compares a server with what a mail stack needs, operating system, virtualisation, architecture,
+    processor, memory, swap, disk space, ports and commands.
+  - Only looks, in one process, mostly at files below C(/proc) and C(/etc). Nothing is changed, no
+    program is started and no connection is made.
+  - Findings do not make the task fail. RV(summary.go) says whether to go on.
+options:
+  stack:
+    description:
+      - The mail stack that the server is for.
+    type: str
+    required: true
+    choices:
+      - mailcow
+  install_path:
+    description:
+      - Directory of the stack on the server. It does not have to exist. The stack's own by default.
+    type: path
+  memory_mib:
+    description:
+      - Memory needed, in MiB; V(0) needs none. The stack's own minimum by default.
+    type: int
+  swap_mib:
+    description:
+      - Swap space needed, in MiB; V(0) needs none. The stack's own minimum by default.
+    type: int
+  disk_gib:
+    description:
+      - Disk space needed, in GiB; V(0) needs none. The stack's own minimum by default.
+    type: int
+  cpu_mhz:
+    description:
+      - Clock rate of the processor needed, in MHz; V(0) needs none. The stack's own minimum by
+        default.
+    type: int
+  ports:
+    description:
+      - Ports that differ from the stack's own, as variables and values of its configuration file.
+    type: dict
+    default: {}
+  only:
+    description:
+      - Checks to run alone, by id (V(ports.public)) or by subject (V(ports)). All when empty.
+    type: list
+    elements: str
+    default: []
+  skip:
+    description:
+      - Checks not to run, by id or subject. Each is reported as V(skip).
+    type: list
+    elements: str
+    default: []
+  accept:
+    description:
+      - Checks whose failure is known and accepted, by id or subject. It is reported as V(warn),
+        with the words C(accepted by name).
+    type: list
+    elements: str
+    default: []
+  fail_on:
+    description:
+      - From which status on RV(summary.go) is false. V(fail) counts failures; V(warn) counts
+        warnings, accepted failures and unknown answers too; V(never) counts nothing.
+    type: str
+    default: fail
+    choices:
+      - fail
+      - warn
+      - never
+notes:
+  - Without root's rights the owner of a port is not visible, and some answers are V(unknown).
+extends_documentation_fragment:
+  - postmaster.mailhost.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details:
+      - Nothing is changed.
+  idempotent:
+    support: full
+  platform:
+    platforms: linux
+"""
+
+EXAMPLES = r"""
+- name: Look at the server
+  postmaster.mailhost.preflight:
+    stack: mailcow
+  register: preflight
+
+- name: Show the report
+  ansible.builtin.debug:
+    msg: "{{ preflight.findings | postmaster.mailhost.report | join('\n') }}"
+
+- name: A smaller server behind a reverse proxy
+  postmaster.mailhost.preflight:
+    stack: mailcow
+    memory_mib: 4096
+    ports:
+      HTTP_PORT: 8080
+      HTTP_BIND: 127.0.0.1
+      HTTPS_PORT: 8443
+      HTTPS_BIND: 127.0.0.1
+    accept:
+      - resources.swap
+
+- name: Only the ports
+  postmaster.mailhost.preflight:
+    stack: mailcow
+    only:
+      - ports
+"""
+
+RETURN = r"""
+findings:
+  description: What the checks found, worst first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Name of the check.
+      returned: always
+      type: str
+      sample: ports.public
+    status:
+      description:
+        - V(ok), V(warn), V(fail), V(skip) or V(unknown). V(unknown) means that the check could not
+          look.
+      returned: always
+      type: str
+      sample: fail
+    title:
+      description: What was looked at.
+      returned: always
+      type: str
+      sample: Public ports
+    observed:
+      description: What was measured.
+      returned: always
+      type: str
+      sample: tcp 127.0.0.1:25 held by exim4 (PID 812, exim4.service)
+    required:
+      description: What is needed.
+      returned: always
+      type: str
+      sample: "free: tcp 25"
+    fix:
+      description: What to do; empty when the status is V(ok).
+      returned: always
+      type: str
+      sample: "Stop it for good: systemctl disable --now exim4.service."
+    source:
+      description: Where the rule comes from; empty when there is no such page.
+      returned: always
+      type: str
+      sample: https://docs.mailcow.email/getstarted/prerequisite-system/#incoming-ports
+summary:
+  description: The number of findings of each status, and whether to go on.
+  returned: success
+  type: dict
+  contains:
+    ok:
+      description: Number of checks passed.
+      returned: always
+      type: int
+      sample: 8
+    warn:
+      description: Number of warnings.
+      returned: always
+      type: int
+      sample: 1
+    fail:
+      description: Number of failures.
+      returned: always
+      type: int
+      sample: 1
+    skip:
+      description: Number of checks not run.
+      returned: always
+      type: int
+      sample: 0
+    unknown:
+      description: Number of checks that could not look.
+      returned: always
+      type: int
+      sample: 0
+    go:
+      description: Whether no finding counts as O(fail_on) or worse.
+      returned: always
+      type: bool
+      sample: false
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.postmaster.mailhost.plugins.module_utils import finding, stack
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue, need
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True, "choices": stack.names()},
+            "install_path": {"type": "path"},
+            "memory_mib": {"type": "int"},
+            "swap_mib": {"type": "int"},
+            "disk_gib": {"type": "int"},
+            "cpu_mhz": {"type": "int"},
+            "ports": {"type": "dict", "default": {}},
+            "only": {"type": "list", "elements": "str", "default": []},
+            "skip": {"type": "list", "elements": "str", "default": []},
+            "accept": {"type": "list", "elements": "str", "default": []},
+            "fail_on": {"type": "str", "default": "fail", "choices": list(finding.FAIL_ON)},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        demands = need.from_stack(
+            stack.get(params["stack"]),
+            install_path=params["install_path"],
+            ports=params["ports"],
+            **{name: params[name] for name in need.THRESHOLDS},
+        )
+        findings = catalogue.run(
+            Host(), demands, only=params["only"], skip=params["skip"], accept=params["accept"]
+        )
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=False,
+        findings=[item.to_dict() for item in finding.worst_first(findings)],
+        summary=finding.summary(findings, params["fail_on"]),
+    )
+
+
+if __name__ == "__main__":
+    main()
