@@ -12,10 +12,10 @@ import ipaddress
 import re
 
 LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
-HOSTNAME = re.compile(r"^%s(\.%s)+$" % (LABEL, LABEL))
-SAN_NAME = re.compile(r"^(\*\.%s(\.%s)*|%s(\.%s)*\.(\*|%s))$" % ((LABEL,) * 5))
-TIMEZONE = re.compile(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$")
-ADDRESS = re.compile(r"^[^@\s,\"']+@[^@\s,\"']+\.[^@\s,\"']+$")
+HOSTNAME = re.compile(r"^%s(\.%s)+\Z" % (LABEL, LABEL))
+SAN_NAME = re.compile(r"^(\*\.%s(\.%s)*|%s(\.%s)*\.(\*|%s))\Z" % ((LABEL,) * 5))
+TIMEZONE = re.compile(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}\Z")
+ADDRESS = re.compile(r"^[^@\s,\"']+@[^@\s,\"']+\.[^@\s,\"']+\Z")
 
 
 def fqdn_problem(value: str) -> str | None:
@@ -33,7 +33,7 @@ def fqdn_problem(value: str) -> str | None:
         return "it has upper case letters; write it in lower case"
     if len(value) > 253:
         return "it is longer than 253 characters"
-    if re.match(r"^[0-9.]+$", value):
+    if re.fullmatch("[0-9.]+", value):
         return "it is an IP address, not a name"
     if not HOSTNAME.match(value):
         return "a label has a character other than a-z, 0-9 and '-', or begins or ends with '-'"
@@ -88,14 +88,14 @@ def _each(pattern: re.Pattern) -> object:
 
 def _pattern(expression: str) -> object:
     compiled = re.compile(expression)
-    return lambda value: bool(compiled.match(value))
+    return lambda value: bool(compiled.fullmatch(value))
 
 
 # kind -> (what a value may be, the test)
 KINDS = {
-    "yes_no": ("y or n", _pattern("^[yn]$")),
-    "true_false": ("true or false", _pattern("^(true|false)$")),
-    "integer": ("a whole number, 0 or more", _pattern(r"^[0-9]{1,9}$")),
+    "yes_no": ("y or n", _pattern("[yn]")),
+    "true_false": ("true or false", _pattern("(true|false)")),
+    "integer": ("a whole number, 0 or more", _pattern(r"[0-9]{1,9}")),
     "port": ("a port from 1 to 65535, without an address", _is_port),
     "port_binding": ("PORT or IPV4:PORT, with a port from 1 to 65535", _port_binding),
     "ipv4_bind": ("one IPv4 address without a port", lambda value: _is_ip(value, 4)),
@@ -116,26 +116,31 @@ KINDS = {
         "host names or patterns such as imap.*, separated by commas, without blanks",
         _each(SAN_NAME),
     ),
-    "url": ("a URL that begins with http:// or https://", _pattern(r"^https?://[^\s'\"\\]+$")),
-    "secret": ("letters and digits (A-Z, a-z, 0-9)", _pattern("^[A-Za-z0-9]+$")),
-    "secret16": ("exactly 16 letters and digits", _pattern("^[A-Za-z0-9]{16}$")),
-    "api_key": ("letters, digits and '-'", _pattern("^[A-Za-z0-9-]+$")),
-    "name": ("letters, digits and '_'", _pattern("^[A-Za-z0-9_]+$")),
-    "lowercase": ("lower case letters only", _pattern("^[a-z]+$")),
-    "word": ("characters other than blanks and quotes", _pattern(r"^[^\s'\"`$;#\\]+$")),
-    "text": ("text on one line, without the character '", _pattern(r"^[^'\n]*$")),
+    "url": ("a URL that begins with http:// or https://", _pattern(r"https?://[^\s'\"\\]+")),
+    "secret": ("letters and digits (A-Z, a-z, 0-9)", _pattern("[A-Za-z0-9]+")),
+    "secret16": ("exactly 16 letters and digits", _pattern("[A-Za-z0-9]{16}")),
+    "api_key": ("letters, digits and '-'", _pattern("[A-Za-z0-9-]+")),
+    "name": ("letters, digits and '_'", _pattern("[A-Za-z0-9_]+")),
+    "lowercase": ("lower case letters only", _pattern("[a-z]+")),
+    "word": ("characters other than blanks and quotes", _pattern(r"[^\s'\"`$;#\\]+")),
+    "text": ("text on one line, without the character '", _pattern(r"[^'\n]*")),
 }
 
 
 def problem(value: str, kind: str, choices: list[str] | None = None, empty: bool = False) -> str:
     """What is wrong with a value.
 
-    :param value: the value, as it would stand in the file.
-    :param kind: one of :data:`KINDS`, ``fqdn`` or ``choice``.
-    :param choices: the values allowed, for ``choice``.
-    :param empty: whether the empty value is allowed as well.
-    :returns: "" when nothing is wrong, else what is allowed (and why the value is not).
-    :raises KeyError: no such kind.
+    Args:
+        value: the value, as it would stand in the file.
+        kind: one of :data:`KINDS`, ``fqdn`` or ``choice``.
+        choices: the values allowed, for ``choice``.
+        empty: whether the empty value is allowed as well.
+
+    Returns:
+        "" when nothing is wrong, else what is allowed (and why the value is not).
+
+    Raises:
+        KeyError: no such kind.
     """
     if value == "" and empty:
         return ""
@@ -144,6 +149,6 @@ def problem(value: str, kind: str, choices: list[str] | None = None, empty: bool
         return "" if value in choices else "allowed: %s%s" % (", ".join(choices), or_empty)
     if kind == "fqdn":
         reason = fqdn_problem(value)
-        return reason and "%s; a name such as mail.example.org is wanted" % reason or ""
+        return "%s; a name such as mail.example.org is wanted" % reason if reason else ""
     allowed, test = KINDS[kind]
     return "" if test(value) else "allowed: %s%s" % (allowed, or_empty)

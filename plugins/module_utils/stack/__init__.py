@@ -23,11 +23,16 @@ def names() -> list[str]:
 def get(name: str) -> dict:
     """The data of one stack.
 
-    :param name: one of :func:`names`.
-    :returns: dict with ``requirements`` (``*_mib``, ``*_gib``, ``cpu_mhz``), ``operating_systems``,
+    Args:
+        name: one of :func:`names`.
+
+    Returns:
+        dict with ``requirements`` (``*_mib``, ``*_gib``, ``cpu_mhz``), ``operating_systems``,
         ``ports``, ``networks``, ``services``, ``commands``, ``keys`` (the configuration keys with
         default, kind and what a change needs), ``removed`` (old keys with the reason), ``sources``.
-    :raises ValueError: no such stack; the text names those that exist.
+
+    Raises:
+        ValueError: no such stack; the text names those that exist.
     """
     if name not in STACKS:
         raise ValueError("unknown stack %r; known: %s" % (name, ", ".join(names())))

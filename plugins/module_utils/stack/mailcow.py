@@ -20,7 +20,7 @@ DATABASE = (
 )
 
 
-def _key(name, default, kind, meaning, **more):
+def _key(name: str, default: str | None, kind: str, meaning: str, **more: object) -> dict:
     entry = {
         "name": name,
         "default": default,
@@ -43,11 +43,11 @@ def _key(name, default, kind, meaning, **more):
     return entry
 
 
-def _flag(name, default, meaning, **more):
+def _flag(name: str, default: str, meaning: str, **more: object) -> dict:
     return _key(name, default, "yes_no", meaning, **more)
 
 
-def _secret(name, length, meaning, **more):
+def _secret(name: str, length: int, meaning: str, **more: object) -> dict:
     kind = "secret16" if length == 16 else "secret"
     return _key(name, None, kind, meaning, generate=length, secret=True, **more)
 
@@ -56,10 +56,20 @@ SECTIONS = [
     (
         "Web interface",
         [
-            _key("MAILCOW_HOSTNAME", None, "fqdn", "Name of this mail server, fully qualified.",
-                 optional=False),
-            _key("MAILCOW_PASS_SCHEME", "BLF-CRYPT", "choice", "Hash of new passwords.",
-                 choices=["BLF-CRYPT", "SSHA", "SSHA256", "SSHA512"]),
+            _key(
+                "MAILCOW_HOSTNAME",
+                None,
+                "fqdn",
+                "Name of this mail server, fully qualified.",
+                optional=False,
+            ),
+            _key(
+                "MAILCOW_PASS_SCHEME",
+                "BLF-CRYPT",
+                "choice",
+                "Hash of new passwords.",
+                choices=["BLF-CRYPT", "SSHA", "SSHA256", "SSHA512"],
+            ),
         ],
     ),
     (
@@ -76,11 +86,21 @@ SECTIONS = [
         "Web ports (the same inside the container; not 8081, 9081, 9082 or 65510)",
         [
             _key("HTTP_PORT", "80", "port", "Port of HTTP."),
-            _key("HTTP_BIND", "", "ipv4_bind", "Address that HTTP is bound to; empty: all.",
-                 empty=True),
+            _key(
+                "HTTP_BIND",
+                "",
+                "ipv4_bind",
+                "Address that HTTP is bound to; empty: all.",
+                empty=True,
+            ),
             _key("HTTPS_PORT", "443", "port", "Port of HTTPS."),
-            _key("HTTPS_BIND", "", "ipv4_bind", "Address that HTTPS is bound to; empty: all.",
-                 empty=True),
+            _key(
+                "HTTPS_BIND",
+                "",
+                "ipv4_bind",
+                "Address that HTTPS is bound to; empty: all.",
+                empty=True,
+            ),
             _flag("HTTP_REDIRECT", "y", "Send HTTP visitors to HTTPS."),
         ],
     ),
@@ -95,7 +115,9 @@ SECTIONS = [
             _key("POP_PORT", "110", "port_binding", "POP3 with STARTTLS."),
             _key("POPS_PORT", "995", "port_binding", "POP3 over TLS."),
             _key("SIEVE_PORT", "4190", "port_binding", "ManageSieve."),
-            _key("DOVEADM_PORT", "127.0.0.1:19991", "port_binding", "doveadm; keep it on loopback."),
+            _key(
+                "DOVEADM_PORT", "127.0.0.1:19991", "port_binding", "doveadm; keep it on loopback."
+            ),
             _key("SQL_PORT", "127.0.0.1:13306", "port_binding", "MariaDB; keep it on loopback."),
             _key("REDIS_PORT", "127.0.0.1:7654", "port_binding", "Redis; keep it on loopback."),
         ],
@@ -104,38 +126,68 @@ SECTIONS = [
         "Host",
         [
             _key("TZ", "Etc/UTC", "timezone", "Time zone of the containers."),
-            _key("COMPOSE_PROJECT_NAME", "mailcowdockerized", "lowercase",
-                 "Prefix of containers and volumes.",
-                 create_only="another project name starts a new, empty mail server beside the old "
-                 "volumes"),
-            _key("DOCKER_COMPOSE_VERSION", "native", "choice",
-                 "Which Compose the helper scripts call: native (plugin) or standalone.",
-                 choices=["native", "standalone"], change="nothing"),
+            _key(
+                "COMPOSE_PROJECT_NAME",
+                "mailcowdockerized",
+                "lowercase",
+                "Prefix of containers and volumes.",
+                create_only="another project name starts a new, empty mail server beside the old "
+                "volumes",
+            ),
+            _key(
+                "DOCKER_COMPOSE_VERSION",
+                "native",
+                "choice",
+                "Which Compose the helper scripts call: native (plugin) or standalone.",
+                choices=["native", "standalone"],
+                change="nothing",
+            ),
         ],
     ),
     (
         "Mailboxes",
         [
-            _key("ACL_ANYONE", "disallow", "choice", "Share folders with 'anyone'.",
-                 choices=["disallow", "allow"]),
-            _key("MAILDIR_GC_TIME", "7200", "integer",
-                 "Minutes that deleted mailboxes are kept in _garbage."),
+            _key(
+                "ACL_ANYONE",
+                "disallow",
+                "choice",
+                "Share folders with 'anyone'.",
+                choices=["disallow", "allow"],
+            ),
+            _key(
+                "MAILDIR_GC_TIME",
+                "7200",
+                "integer",
+                "Minutes that deleted mailboxes are kept in _garbage.",
+            ),
         ],
     ),
     (
         "Certificates",
         [
-            _key("ADDITIONAL_SAN", "", "san_names", "Further names in the certificate.",
-                 empty=True),
+            _key(
+                "ADDITIONAL_SAN", "", "san_names", "Further names in the certificate.", empty=True
+            ),
             _flag("AUTODISCOVER_SAN", "y", "Certificates for autodiscover and autoconfig names."),
-            _key("ADDITIONAL_SERVER_NAMES", "", "hostnames",
-                 "Further names that the web interface answers to.", empty=True),
+            _key(
+                "ADDITIONAL_SERVER_NAMES",
+                "",
+                "hostnames",
+                "Further names that the web interface answers to.",
+                empty=True,
+            ),
             _flag("SKIP_LETS_ENCRYPT", "n", "Do not ask Let's Encrypt for a certificate."),
             _flag("ACME_DNS_CHALLENGE", "n", "Use the DNS-01 challenge."),
             _key("ACME_DNS_PROVIDER", "dns_xxx", "word", "acme.sh's name of the DNS provider."),
-            _key("ACME_ACCOUNT_EMAIL", "me@example.com", "email",
-                 "Account address for the DNS-01 challenge."),
-            _flag("ENABLE_SSL_SNI", "n", "One certificate for each domain (needed above 100 names)."),
+            _key(
+                "ACME_ACCOUNT_EMAIL",
+                "me@example.com",
+                "email",
+                "Account address for the DNS-01 challenge.",
+            ),
+            _flag(
+                "ENABLE_SSL_SNI", "n", "One certificate for each domain (needed above 100 names)."
+            ),
             _flag("SKIP_IP_CHECK", "n", "Do not compare the public address with the DNS."),
             _flag("SKIP_HTTP_VERIFICATION", "n", "Do not test HTTP-01 before it is used."),
         ],
@@ -157,12 +209,24 @@ SECTIONS = [
         "Watchdog",
         [
             _flag("USE_WATCHDOG", "y", "Restart unhealthy containers."),
-            _key("WATCHDOG_NOTIFY_EMAIL", None, "emails", "Recipients outside this host.",
-                 empty=True),
-            _key("WATCHDOG_NOTIFY_WEBHOOK", None, "url", "URL that notifications are posted to.",
-                 empty=True, secret=True),
-            _key("WATCHDOG_NOTIFY_WEBHOOK_BODY", None, "text",
-                 "JSON body of a notification, with ${SUBJECT} and ${BODY}.", empty=True),
+            _key(
+                "WATCHDOG_NOTIFY_EMAIL", None, "emails", "Recipients outside this host.", empty=True
+            ),
+            _key(
+                "WATCHDOG_NOTIFY_WEBHOOK",
+                None,
+                "url",
+                "URL that notifications are posted to.",
+                empty=True,
+                secret=True,
+            ),
+            _key(
+                "WATCHDOG_NOTIFY_WEBHOOK_BODY",
+                None,
+                "text",
+                "JSON body of a notification, with ${SUBJECT} and ${BODY}.",
+                empty=True,
+            ),
             _flag("WATCHDOG_NOTIFY_BAN", "n", "Notify of every ban."),
             _flag("WATCHDOG_NOTIFY_START", "y", "Notify when the watchdog starts."),
             _key("WATCHDOG_SUBJECT", None, "text", "Subject of its mails.", empty=True),
@@ -174,21 +238,34 @@ SECTIONS = [
     (
         "Network (takes effect by down and up)",
         [
-            _key("IPV4_NETWORK", "172.22.1", "ipv4_prefix",
-                 "First three numbers of the stack's private /24.", change="down_up"),
-            _key("IPV6_NETWORK", "fd4d:6169:6c63:6f77::/64", "ipv6_prefix",
-                 "The stack's private IPv6 network.", change="down_up"),
-            _key("SNAT_TO_SOURCE", None, "ipv4", "IPv4 source address of outgoing mail.",
-                 empty=True),
-            _key("SNAT6_TO_SOURCE", None, "ipv6", "IPv6 source address of outgoing mail.",
-                 empty=True),
+            _key(
+                "IPV4_NETWORK",
+                "172.22.1",
+                "ipv4_prefix",
+                "First three numbers of the stack's private /24.",
+                change="down_up",
+            ),
+            _key(
+                "IPV6_NETWORK",
+                "fd4d:6169:6c63:6f77::/64",
+                "ipv6_prefix",
+                "The stack's private IPv6 network.",
+                change="down_up",
+            ),
+            _key(
+                "SNAT_TO_SOURCE", None, "ipv4", "IPv4 source address of outgoing mail.", empty=True
+            ),
+            _key(
+                "SNAT6_TO_SOURCE", None, "ipv6", "IPv6 source address of outgoing mail.", empty=True
+            ),
         ],
     ),
     (
         "API (the keys need API_ALLOW_FROM)",
         [
-            _key("API_KEY", None, "api_key", "Key for reading and writing.", empty=True,
-                 secret=True),
+            _key(
+                "API_KEY", None, "api_key", "Key for reading and writing.", empty=True, secret=True
+            ),
             _key("API_KEY_READ_ONLY", None, "api_key", "Key for reading.", empty=True, secret=True),
             _key("API_ALLOW_FROM", None, "networks", "Addresses that may use the API.", empty=True),
         ],
@@ -196,22 +273,48 @@ SECTIONS = [
     (
         "Dovecot, SOGo and the rest",
         [
-            _key("MAILDIR_SUB", "Maildir", "word", "Folder of the mail below each home.",
-                 empty=True,
-                 create_only="another folder hides all mail that is stored already"),
+            _key(
+                "MAILDIR_SUB",
+                "Maildir",
+                "word",
+                "Folder of the mail below each home.",
+                empty=True,
+                create_only="another folder hides all mail that is stored already",
+            ),
             _key("SOGO_EXPIRE_SESSION", "480", "integer", "Minutes until a webmail session ends."),
             _secret("SOGO_URL_ENCRYPTION_KEY", 16, "Encrypts addresses in webmail URLs."),
-            _key("DOVECOT_MASTER_USER", "", "name", "Fixed master user; empty: random.",
-                 empty=True),
-            _key("DOVECOT_MASTER_PASS", "", "secret", "Its password; both or none.", empty=True,
-                 secret=True),
+            _key(
+                "DOVECOT_MASTER_USER", "", "name", "Fixed master user; empty: random.", empty=True
+            ),
+            _key(
+                "DOVECOT_MASTER_PASS",
+                "",
+                "secret",
+                "Its password; both or none.",
+                empty=True,
+                secret=True,
+            ),
             _flag("WEBAUTHN_ONLY_TRUSTED_VENDORS", "n", "Only FIDO2 devices of known makers."),
-            _key("SPAMHAUS_DQS_KEY", "", "word", "Spamhaus Data Query Service key.", empty=True,
-                 secret=True),
-            _key("ENABLE_IPV6", "true", "true_false", "IPv6 inside the stack's network.",
-                 change="down_up"),
-            _flag("DISABLE_NETFILTER_ISOLATION_RULE", "n",
-                  "Drop the rule that keeps neighbours out of the stack's network."),
+            _key(
+                "SPAMHAUS_DQS_KEY",
+                "",
+                "word",
+                "Spamhaus Data Query Service key.",
+                empty=True,
+                secret=True,
+            ),
+            _key(
+                "ENABLE_IPV6",
+                "true",
+                "true_false",
+                "IPv6 inside the stack's network.",
+                change="down_up",
+            ),
+            _flag(
+                "DISABLE_NETFILTER_ISOLATION_RULE",
+                "n",
+                "Drop the rule that keeps neighbours out of the stack's network.",
+            ),
         ],
     ),
 ]
@@ -273,7 +376,9 @@ IGNORED = {
 }  # fmt: skip
 
 
-def _port(name, port, variable, service, container_port, public=True):
+def _port(
+    name: str, port: int, variable: str, service: str, container_port: int, public: bool = True
+) -> dict:
     return {
         "name": name,
         "protocol": "tcp",

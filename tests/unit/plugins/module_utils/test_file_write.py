@@ -9,6 +9,7 @@ import stat
 
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import file_write
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 
@@ -190,3 +191,31 @@ def test_backup_alone(tmp_path):
     name = file_write.backup(str(path), mode=0o600)
     assert mode_of(name) == 0o600
     assert path.read_text() == "old"
+
+
+def test_a_change_knows_what_differs_and_makes_it_so(tmp_path):
+    path = tmp_path / "file"
+    new = file_write.plan(Host(), str(path), b"text\n", 0o644)
+    assert (new.changed, new.content_changed) == (True, True)
+    assert new.diff() == {
+        "before_header": "{0} (absent)".format(path),
+        "before": "",
+        "after_header": "{0} (mode 0644)".format(path),
+        "after": "text\n",
+    }
+    assert new.write() == ""
+    same = file_write.plan(Host(), str(path), b"text\n", 0o644)
+    assert not same.changed
+    path.chmod(0o600)
+    mode = file_write.plan(Host(), str(path), b"text\n", 0o644)
+    assert (mode.changed, mode.content_changed, mode.write()) == (True, False, "")
+    assert mode_of(path) == 0o644
+    content = file_write.plan(Host(), str(path), b"", 0o644)
+    assert content.write().endswith("~")
+    assert content.write(backup=False) == ""
+    assert path.read_bytes() == b""
+
+
+def test_a_change_of_what_is_no_file(tmp_path):
+    with pytest.raises(file_write.FileWriteError, match="cannot read .*: it is a directory"):
+        file_write.plan(Host(), str(tmp_path), b"", 0o644)

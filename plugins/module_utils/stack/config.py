@@ -1,0 +1,243 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what an administrator wants to what stands in a stack's configuration file.
+
+Pure functions on a stack's data; roles reach them through the filters of this collection.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from ansible_collections.postmaster.mailhost.plugins.module_utils import value_kind
+
+TRUTH = {"yes_no": ("y", "n"), "true_false": ("true", "false")}
+
+
+def layout(stack: dict) -> str:
+    """Text of a new configuration file: every key in its section, below what it means.
+
+    Args:
+        stack: a stack's data, see :func:`stack.get`.
+
+    Returns:
+        The text. Keys without a default are there as ``#KEY=``; the values are filled in by
+        whoever writes the file.
+    """
+    lines = ["# Managed by Ansible (postmaster.mailhost): keys set there are put back.", ""]
+    section = ""
+    for key in stack["keys"]:
+        if key["compose_only"]:
+            continue
+        if key["section"] != section:
+            section = key["section"]
+            lines += ["# " + "-" * 30, "# " + section, "# " + "-" * 30]
+        lines += textwrap.wrap(key["meaning"], 96, initial_indent="# ", subsequent_indent="# ")
+        lines += ["%s%s=" % ("#" if key["optional"] else "", key["name"]), ""]
+    return "\n".join(lines)
+
+
+def _text(value: object, kind: str) -> str | None:
+    """One value as it stands in the file; None when it is of no usable type."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        yes, no = TRUTH.get(kind, ("", ""))
+        return (yes if value else no) or None
+    if isinstance(value, (str, int)):
+        return str(value)
+    return None
+
+
+def _cross_problems(stack: dict, effective: dict, option: str) -> list[str]:
+    """What is wrong with values that are right one by one."""
+    problems = []
+    for one, other in (
+        ("DOVECOT_MASTER_USER", "DOVECOT_MASTER_PASS"),
+        ("WATCHDOG_NOTIFY_WEBHOOK", "WATCHDOG_NOTIFY_WEBHOOK_BODY"),
+    ):
+        if bool(effective.get(one)) != bool(effective.get(other)):
+            problems.append("%s.%s and %s go together: set both or none" % (option, one, other))
+    for key in ("API_KEY", "API_KEY_READ_ONLY"):
+        if effective.get(key) and not effective.get("API_ALLOW_FROM"):
+            problems.append(
+                "%s.%s needs API_ALLOW_FROM: without it the key is ignored" % (option, key)
+            )
+    if effective.get("ACME_DNS_CHALLENGE") == "y":
+        for key, sample in (
+            ("ACME_DNS_PROVIDER", "dns_xxx"),
+            ("ACME_ACCOUNT_EMAIL", "me@example.com"),
+        ):
+            if effective.get(key) == sample:
+                problems.append(
+                    "%s.%s: %r is only a sample; ACME_DNS_CHALLENGE=y needs the real one"
+                    % (option, key, sample)
+                )
+    used = {}
+    for port in stack["ports"]:
+        value = effective.get(port["variable"], "")
+        number = value.rpartition(":")[2]
+        if (
+            port["variable"] in ("HTTP_PORT", "HTTPS_PORT")
+            and number in stack["reserved_web_ports"]
+        ):
+            problems.append(
+                "%s.%s: %s is used inside the container; allowed: any port but %s"
+                % (option, port["variable"], number, ", ".join(stack["reserved_web_ports"]))
+            )
+        bind = value.rpartition(":")[0] or effective.get(
+            port["variable"].replace("_PORT", "_BIND"), ""
+        )
+        for address, other in used.get(number, []):
+            if not address or not bind or address == bind:
+                problems.append(
+                    "%s: %s and %s are both on port %s" % (option, other, port["variable"], number)
+                )
+        used.setdefault(number, []).append((bind, port["variable"]))
+    return problems
+
+
+def resolve(
+    stack: dict,
+    config: dict,
+    own: dict | None = None,
+    own_defaults: dict | None = None,
+    extra: list[str] = (),
+    option: str = "config",
+) -> dict:
+    """Check an administrator's settings and spread them over the options of ``env_file``.
+
+    Every key of the stack gets a value: the administrator's, else the stack's default. Keys that
+    may only be set once (``create_only``) and have no value of the administrator's keep the one
+    that is there.
+
+    Args:
+        stack: a stack's data, see :func:`stack.get`.
+        config: key -> value, as the administrator wrote them.
+        own: key -> value that other variables decide; they may not stand in ``config``. The
+            value is a pair of the variable's name and the value.
+        own_defaults: key -> value for keys that are not set in the file, unless in ``config``.
+        extra: keys that the administrator declares although the stack does not know them.
+        option: the variable that ``config`` comes from, for the errors.
+
+    Returns:
+        ``values``, ``secrets``, ``defaults``, ``generate``, ``absent``, ``create_only``,
+        ``quote``, ``secret_keys`` and ``layout`` as ``env_file`` takes them; ``effective``
+        (key -> value where it is known and no secret); and ``problems``, sentences that name the
+        option, the value and what is allowed. With a problem the rest is not to be used.
+    """
+    own, own_defaults = own or {}, own_defaults or {}
+    known = {key["name"]: key for key in stack["keys"]}
+    values, secret_values, defaults, effective, problems = {}, {}, {}, {}, []
+
+    def check(name: str, shown_as: str, value: object) -> str:
+        key = known[name]
+        text = _text(value, key["kind"])
+        wrong = (
+            "allowed: one value, not a %s" % type(value).__name__
+            if text is None
+            else value_kind.problem(text, key["kind"], key["choices"], key["empty"])
+        )
+        if wrong:
+            shown = "the value" if key["secret"] else repr(value)
+            problems.append("%s: %s is not usable: %s" % (shown_as, shown, wrong))
+        return text or ""
+
+    for name in config:
+        if name in own:
+            problems.append("%s.%s: set %s instead" % (option, name, own[name][0]))
+        elif name in stack["removed"] or name in stack["ignored"]:
+            reason = stack["removed"].get(name) or stack["ignored"][name]
+            problems.append("%s.%s is not used any more: %s" % (option, name, reason))
+        elif name not in known and name not in extra:
+            problems.append(
+                "%s.%s: %s has no such key%s; to write it all the same, list it in %s_extra"
+                % (option, name, stack["title"], _similar(name, known), option)
+            )
+
+    for name, (variable, value) in own.items():
+        effective[name] = values[name] = check(name, variable, value)
+    for name, key in known.items():
+        if name in own:
+            continue
+        if name in config:
+            text = check(name, "%s.%s" % (option, name), config[name])
+            (secret_values if key["secret"] else values)[name] = text
+            effective[name] = text
+        elif name in own_defaults:
+            defaults[name] = effective[name] = check(name, name, own_defaults[name])
+        elif key["default"] is not None:
+            target = defaults if key["create_only"] or key["secret"] else values
+            target[name] = effective[name] = key["default"]
+    for name in extra:
+        if name in config and name not in known:
+            text = _text(config[name], "true_false")
+            if text is None:
+                problems.append("%s.%s: allowed: one value" % (option, name))
+            values[name] = text or ""
+    problems += _cross_problems(stack, effective, option)
+    return {
+        "values": values,
+        "secrets": secret_values,
+        "defaults": defaults,
+        "generate": [
+            {"key": name, "length": key["generate"]}
+            for name, key in known.items()
+            if key["generate"] and name not in secret_values
+        ],
+        "absent": sorted(stack["removed"]),
+        "create_only": {n: key["create_only"] for n, key in known.items() if key["create_only"]},
+        "quote": [name for name, key in known.items() if key["kind"] == "text"],
+        "secret_keys": [name for name, key in known.items() if key["secret"]],
+        "layout": layout(stack),
+        "effective": {n: v for n, v in effective.items() if not known[n]["secret"]},
+        "problems": problems,
+    }
+
+
+def _similar(name: str, known: dict) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return " (did you mean %s?)" % close[0] if close else ""
+
+
+def needed_action(stack: dict, changed_keys: list[str]) -> str:
+    """What must happen so that changed keys take effect.
+
+    Args:
+        stack: a stack's data, see :func:`stack.get`.
+        changed_keys: names of the keys; unknown ones count as ``up``.
+
+    Returns:
+        The strongest of ``nothing``, ``up`` (recreate the services whose configuration changed)
+        and ``down_up`` (networks are made anew).
+    """
+    changes = {key["name"]: key["change"] for key in stack["keys"]}
+    order = list(stack["actions"])
+    needed = [changes.get(name, "up") for name in changed_keys]
+    return max(needed, key=order.index) if needed else "nothing"
+
+
+def ipv6_ports(stack: dict, address: str, effective: dict) -> dict:
+    """Override entries that publish the public ports on one IPv6 address as well.
+
+    A port that is bound to an IPv4 address is not published over IPv6 any more (Docker 20 and
+    later): https://docs.mailcow.email/post_installation/firststeps-ip_bindings/.
+
+    Args:
+        stack: a stack's data, see :func:`stack.get`.
+        address: the IPv6 address.
+        effective: key -> value of the configuration, for the port numbers.
+
+    Returns:
+        ``{"services": {NAME: {"ports": ["[ADDRESS]:25:25", …]}}}``.
+    """
+    services = {}
+    for port in stack["ports"]:
+        if not port["public"]:
+            continue
+        number = effective[port["variable"]].rpartition(":")[2]
+        entry = "[%s]:%s:%s" % (address, number, port["container_port"] or number)
+        services.setdefault(port["service"], {"ports": []})["ports"].append(entry)
+    return {"services": services}
