@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
+
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 #: Extended attribute that holds a file's SELinux label.
 _LABEL = "security.selinux"
@@ -18,6 +21,71 @@ _LABEL = "security.selinux"
 
 class FileWriteError(Exception):
     """A file could not be written; the text is a sentence that names the path and the reason."""
+
+
+class Change(NamedTuple):
+    """What a file is and what it is to be: ``changed``, the diff and the writing come from it alone.
+
+    Attributes:
+        path: absolute path.
+        before: present content, None when there is no file.
+        after: wanted content.
+        mode_before: present permission bits, None when there is no file.
+        mode: wanted permission bits.
+    """
+
+    path: str
+    before: bytes | None
+    after: bytes
+    mode_before: int | None
+    mode: int
+
+    @property
+    def content_changed(self) -> bool:
+        """Whether the content differs; the mode may."""
+        return self.before != self.after
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs."""
+        return self.content_changed or self.mode_before != self.mode
+
+    def diff(self) -> dict[str, str]:
+        """Return the difference for ``exit_json(diff=...)``. Not for files that hold secrets."""
+        return {
+            "before_header": _header(self.path, self.mode_before),
+            "before": "" if self.before is None else self.before.decode("utf-8", "replace"),
+            "after_header": _header(self.path, self.mode),
+            "after": self.after.decode("utf-8", "replace"),
+        }
+
+    def write(self, backup: bool = True) -> str:
+        """Make it so. The backup's path is returned, see :func:`replace`.
+
+        Raises:
+            FileWriteError: it could not be written; the text is a sentence.
+        """
+        if self.content_changed:
+            return replace(self.path, self.after, mode=self.mode, backup=backup)
+        if self.changed:
+            set_attributes(self.path, mode=self.mode)
+        return ""
+
+
+def plan(host: Host, path: str, after: bytes, mode: int) -> Change:
+    """Compare a file with what it is to be. Nothing is written.
+
+    Raises:
+        FileWriteError: there is something that cannot be read as a file.
+    """
+    status = host.stat(path)
+    if status is None:
+        return Change(path, None, after, None, mode)
+    before = host.read_bytes(path)
+    if before is None:
+        kind = "it is a directory" if host.isdir(path) else "permission denied"
+        raise FileWriteError("cannot read {0}: {1}".format(path, kind))
+    return Change(path, before, after, stat.S_IMODE(status.st_mode), mode)
 
 
 def replace(
@@ -156,6 +224,11 @@ def remove(path: str) -> bool:
     except OSError as error:
         raise FileWriteError(_sentence("cannot remove", path, path, error))
     return True
+
+
+def _header(path: str, mode: int | None) -> str:
+    """Return how a diff names a file."""
+    return "{0} ({1})".format(path, "absent" if mode is None else "mode {0:04o}".format(mode))
 
 
 def _target(path: str) -> str:
