@@ -72,7 +72,7 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
     own = 0
     # The same program often holds a port on both address families, or several ports.
     holders: dict[tuple[Any, ...], list[tuple[Port, Listener]]] = {}
-    names: dict[tuple[Any, ...], tuple[str, str]] = {}
+    names: dict[tuple[Any, ...], tuple[str, str, bool]] = {}
     for port, listener in held:
         container = _container_of(listener, containers)
         if _is_own(host, need, listener, container):
@@ -100,9 +100,8 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
     for key, items in holders.items():
         places = _unique(_place(listener) for _port, listener in items)
         variables = _unique(port.variable for port, _listener in items)
-        movable = all(port.number not in _FIXED for port, _listener in items)
-        name, fix = names[key]
-        if movable:
+        name, fix, movable = names[key]
+        if movable and not any(port.number in _FIXED for port, _listener in items):
             fix += " Or move the stack's port with {0}.".format(", ".join(variables))
         findings.append(
             answer(
@@ -135,8 +134,8 @@ def _unique(items: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(items))
 
 
-def _describe(need: Need, listener: Listener, container: Container | None) -> tuple[str, str]:
-    """Return who holds a socket, and how to free it."""
+def _describe(need: Need, listener: Listener, container: Container | None) -> tuple[str, str, bool]:
+    """Return who holds a socket, how to free it, and whether the stack could use another port."""
     if container is not None:
         if container.project == need.project:
             return (
@@ -144,21 +143,25 @@ def _describe(need: Need, listener: Listener, container: Container | None) -> tu
                     container.name, container.directory or "an unknown directory"
                 ),
                 "Set install_path to that directory, or stop it there with docker compose down.",
+                False,
             )
         project = ", Compose project " + container.project if container.project else ""
         return (
             "container {0}{1}".format(container.name, project),
             "Stop it (docker stop {0}) and keep it from starting again.".format(container.name),
+            True,
         )
     if listener.pid is None:
         return (
             "a process that is not visible",
             "Find it as root with: ss -tulpn. Then stop it and keep it from starting again.",
+            True,
         )
     if listener.pid == 1:
         return (
             "{0} (PID 1) for a socket unit".format(listener.process or "the service manager"),
             "Find the unit with: systemctl list-sockets. Then: systemctl disable --now UNIT.",
+            True,
         )
     details = ["PID {0}".format(listener.pid)]
     if listener.unit:
@@ -167,13 +170,11 @@ def _describe(need: Need, listener: Listener, container: Container | None) -> tu
     if listener.process in _ENGINE:
         address = _option(listener.cmdline, "-container-ip")
         what = "the container at {0}".format(address) if address else "a container"
-        return (
-            "{0} for {1}".format(name, what),
-            "Find the container with: docker ps. Stop it and keep it from starting again.",
-        )
+        fix = "Find the container with: docker ps. Stop it and keep it from starting again."
+        return "{0} for {1}".format(name, what), fix, True
     if listener.unit.endswith(".service"):
-        return name, "Stop it for good: systemctl disable --now {0}.".format(listener.unit)
-    return name, "Stop process {0} and keep it from starting again.".format(listener.pid)
+        return name, "Stop it for good: systemctl disable --now {0}.".format(listener.unit), True
+    return name, "Stop process {0} and keep it from starting again.".format(listener.pid), True
 
 
 def _is_own(host: Host, need: Need, listener: Listener, container: Container | None) -> bool:
@@ -195,7 +196,10 @@ def _is_own(host: Host, need: Need, listener: Listener, container: Container | N
         for family in ("ipv4", "ipv6")
         if network.get(family)
     ]
-    return any(ipaddress.ip_address(address) in network for network in networks)
+    try:
+        return any(ipaddress.ip_address(address) in network for network in networks)
+    except ValueError:
+        return False  # no address: some other program of that name
 
 
 def _option(cmdline: tuple[str, ...], name: str) -> str:

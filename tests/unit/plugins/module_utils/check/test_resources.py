@@ -1,0 +1,148 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import need, resources
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import HostError
+
+MAILCOW = need.from_stack(stack.get("mailcow"))
+GIB = 1024**3
+
+
+def meminfo(memory_mib, swap_mib):
+    return "MemTotal: {0} kB\nSwapTotal: {1} kB\n".format(
+        int(memory_mib * 1024), int(swap_mib * 1024)
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "words"),
+    [
+        ({"/proc/cpuinfo": "processor: 0\ncpu MHz: 2400.1\n"}, "ok", "1 processor, 2400 MHz"),
+        ({"/proc/cpuinfo": "processor: 0\ncpu MHz: 600\n"}, "fail", "1 processor, 600 MHz"),
+        ({"/proc/cpuinfo": "processor: 0\nmodel name: Xeon @ 1.20GHz\n"}, "ok", "1200 MHz"),
+        ({"/proc/cpuinfo": "processor: 0\nprocessor: 1\n"}, "unknown", "2 processors, clock"),
+        (
+            {
+                "/proc/cpuinfo": "processor: 0\ncpu MHz: 600\n",
+                "/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": "3200000\n",
+            },
+            "ok",
+            "3200 MHz",
+        ),
+        (
+            {
+                "/proc/cpuinfo": "processor: 0\n",
+                "/sys/firmware/dmi/entries/4-0/raw": bytes(0x16) + b"\xd0\x07" + bytes(8),
+            },
+            "ok",
+            "2000 MHz",
+        ),
+        ({}, "unknown", "cannot read /proc/cpuinfo"),
+    ],
+)
+def test_cpu(files, status, words, make_host):
+    (finding,) = resources.cpu(make_host(files), MAILCOW)
+    assert finding.status == status
+    assert words in finding.observed
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "status"),
+    [(6144, "ok"), (5800, "ok"), (5653, "ok"), (5650, "fail"), (2048, "fail")],
+)
+def test_memory(memory_mib, status, make_host):
+    (finding,) = resources.memory(make_host({"/proc/meminfo": meminfo(memory_mib, 0)}), MAILCOW)
+    assert finding.status == status
+    assert "6.0 GiB" in finding.required
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "swap_mib", "status", "words"),
+    [
+        (6144, 1024, "ok", "1.0 GiB"),
+        # A swap file of exactly 1 GiB, less its header.
+        (6144, 1048572 / 1024, "ok", "1.0 GiB"),
+        (6144, 0, "fail", "none"),
+        (6144, 512, "fail", "512 MiB"),
+        (7900, 0, "warn", "none, but memory to spare"),
+        (2048, 4096, "ok", "4.0 GiB"),
+    ],
+)
+def test_swap(memory_mib, swap_mib, status, words, make_host):
+    host = make_host({"/proc/meminfo": meminfo(memory_mib, swap_mib)})
+    (finding,) = resources.swap(host, MAILCOW)
+    assert (finding.status, finding.observed) == (status, words)
+
+
+def test_memory_that_cannot_be_read(make_host):
+    for check in (resources.memory, resources.swap):
+        with pytest.raises(HostError, match="/proc/meminfo"):
+            check(make_host(), MAILCOW)
+
+
+def disk(size, available):
+    return {"size": int(size * GIB), "available": int(available * GIB)}
+
+
+MAILCOW_CONF = {"/opt/mailcow-dockerized/mailcow.conf": ""}
+DAEMON = "/etc/docker/daemon.json"
+
+
+@pytest.mark.parametrize(
+    ("files", "filesystems", "expected"),
+    [
+        ({}, {"/": disk(40, 30)}, [("ok", "on / (/var/lib/docker and /opt/mailcow-dockerized)")]),
+        ({}, {"/": disk(40, 19)}, [("fail", "19.0 GiB available of 40.0 GiB")]),
+        (MAILCOW_CONF, {"/": disk(40, 9)}, [("ok", "9.0 GiB available")]),
+        (MAILCOW_CONF, {"/": disk(40, 3)}, [("warn", "3.0 GiB available")]),
+        (MAILCOW_CONF, {"/": disk(18, 9)}, [("fail", "of 18.0 GiB")]),
+        (
+            {},
+            {"/": disk(10, 5), "/var": disk(100, 90)},
+            [("ok", "on / (/opt/mailcow-dockerized)"), ("ok", "on /var (/var/lib/docker)")],
+        ),
+        (
+            {},
+            {"/": disk(10, 0.5), "/var": disk(100, 19)},
+            [("fail", "0.5 GiB available of 10.0 GiB on /"), ("fail", "19.0 GiB available")],
+        ),
+        (
+            {DAEMON: '{"data-root": "/srv/docker"}'},
+            {"/": disk(10, 5), "/srv": disk(100, 90)},
+            [("ok", "on / (/opt"), ("ok", "on /srv (/srv/docker)")],
+        ),
+        ({DAEMON: '{"ipv6": true}'}, {"/": disk(40, 30)}, [("ok", "/var/lib/docker")]),
+        ({DAEMON: "\n"}, {"/": disk(40, 30)}, [("ok", "/var/lib/docker")]),
+        (
+            {DAEMON: "{oops"},
+            {"/": disk(40, 30)},
+            [("unknown", "daemon.json is not valid JSON"), ("ok", "(/opt/mailcow-dockerized)")],
+        ),
+        (
+            {DAEMON: '{"data-root": 5}'},
+            {"/": disk(40, 30)},
+            [("unknown", "data-root in /etc/docker/daemon.json is 5"), ("ok", "")],
+        ),
+    ],
+)
+def test_disk(files, filesystems, expected, make_host):
+    findings = resources.disk(make_host(files, {"filesystems": filesystems}), MAILCOW)
+    assert [finding.status for finding in findings] == [status for status, _words in expected]
+    for finding, (_status, words) in zip(findings, expected):
+        assert words in finding.observed
+
+
+def test_thresholds_of_zero_need_nothing(make_host):
+    nothing = need.from_stack(stack.get("mailcow"), memory_mib=0, swap_mib=0, disk_gib=0, cpu_mhz=0)
+    host = make_host(
+        {"/proc/meminfo": meminfo(64, 0), "/proc/cpuinfo": "processor: 0\ncpu MHz: 1\n"},
+        {"filesystems": {"/": disk(1, 0)}},
+    )
+    assert resources.memory(host, nothing)[0].status == "ok"
+    assert resources.swap(host, nothing)[0].status == "ok"
+    assert resources.disk(host, nothing)[0].status == "ok"
+    assert resources.cpu(host, nothing)[0].status == "ok"

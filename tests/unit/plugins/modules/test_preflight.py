@@ -1,0 +1,88 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from ansible.module_utils import basic
+from ansible_collections.postmaster.mailhost.plugins.modules import preflight
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, host_tree):
+    """Return a function: name of a machine and options -> the module's result."""
+
+    def run(name, check_mode=False, **options):
+        arguments = dict(options, _ansible_check_mode=check_mode)
+        arguments.setdefault("stack", "mailcow")
+        data = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", data)
+        # From ansible-core 2.19 on the arguments come in one of several encodings.
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        monkeypatch.setattr(preflight, "Host", lambda: host_tree(name))
+        with pytest.raises(SystemExit) as end:
+            preflight.main()
+        result = json.loads(capsys.readouterr().out)
+        assert bool(end.value.code) is bool(result.get("failed"))
+        return result
+
+    return run
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_go(run, check_mode):
+    result = run("debian12-kvm", check_mode)
+    assert result["changed"] is False
+    assert result["summary"]["go"] is True
+    assert result["summary"]["ok"] == len(result["findings"]) == 10
+
+
+def test_no_go_is_an_answer_and_no_failure(run):
+    result = run("vps-2gb-no-swap")
+    assert "failed" not in result
+    assert result["summary"]["go"] is False
+    assert [item["status"] for item in result["findings"]][:4] == ["fail", "fail", "fail", "ok"]
+    assert result["summary"]["fail"] == 3
+
+
+def test_options_arrive(run):
+    result = run(
+        "vps-2gb-no-swap",
+        memory_mib=1900,
+        swap_mib=0,
+        disk_gib=10,
+        cpu_mhz=5000,
+        install_path="/srv/mail",
+        ports={"HTTP_PORT": "8080"},
+        skip=["commands"],
+        accept=["resources.cpu"],
+        fail_on="warn",
+    )
+    told = {item["id"]: item for item in result["findings"] if item["status"] != "ok"}
+    assert {name: item["status"] for name, item in told.items()} == {
+        "resources.cpu": "warn",
+        "commands.required": "skip",
+    }
+    assert result["summary"]["go"] is False
+    everything = json.dumps(result)
+    assert "/srv/mail" in everything
+    assert "tcp 8080" in everything
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"stack": "postfix"}, "value of stack must be one of: mailcow, got: postfix"),
+        ({"fail_on": "always"}, "value of fail_on must be one of: fail, warn, never"),
+        ({"memory_mib": -5}, "memory_mib is -5; allowed: 0 or more"),
+        ({"only": ["port"]}, "only has 'port'; allowed: platform,"),
+        ({"ports": {"SMTP_PORT": "70000"}}, "SMTP_PORT is '70000'"),
+        ({"install_path": "opt"}, "allowed: an absolute path"),
+    ],
+)
+def test_bad_options(run, options, text):
+    result = run("debian12-kvm", **options)
+    assert result["failed"] is True
+    assert text in result["msg"]
