@@ -77,7 +77,7 @@ def test_accept_does_not_hide_what_is_not_known(make_host):
 
 @pytest.mark.parametrize("option", ["only", "skip", "accept"])
 def test_unknown_names(option, make_host):
-    with pytest.raises(ValueError, match="has 'ports.pubic'") as error:
+    with pytest.raises(ValueError, match=r"has 'ports\.pubic'") as error:
         catalogue.run(make_host(), MAILCOW, **{option: ["ports", "ports.pubic"]})
     assert str(error.value).startswith(
         option + " has 'ports.pubic'; allowed: platform, platform.op"
