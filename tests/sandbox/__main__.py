@@ -11,7 +11,7 @@ import sys
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
-from . import sandbox
+from . import sandbox, world
 from .common import SandboxError
 from .hosts import find, ssh
 
@@ -31,6 +31,9 @@ def main() -> int:
     shell.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
     verbs.add_parser("status", help="print what is there")
     verbs.add_parser("inventory", help="write the inventory and print its path")
+    fault = verbs.add_parser("fault", help="break a server of the world, or mend it")
+    fault.add_argument("name", metavar="NAME", help="dns, git or registry")
+    fault.add_argument("switch", choices=["on", "off"])
     given = parser.parse_args()
 
     try:
@@ -47,6 +50,8 @@ def main() -> int:
             os.execvp(command[0], command)
         elif given.verb == "status":
             sandbox.status()
+        elif given.verb == "fault":
+            world.fault(given.name, given.switch == "on")
         elif given.verb == "inventory":
             print(sandbox.write_inventory())
     except SandboxError as error:

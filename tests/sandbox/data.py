@@ -89,6 +89,45 @@ SYSTEMS = {
     ),
 }
 
+# What the world's stand-in for Debian's archive holds, by suite: the closure of
+# these lists without recommended packages, beside each system's own. The lists
+# of a suite are resolved one by one, so that packages which exclude each other
+# may stand in different ones.
+ARCHIVE = {
+    "trixie": {
+        "tools": (
+            "bash-completion bind9-dnsutils bsd-mailx cron curl debconf-utils ethtool file git gnupg jq "
+            "logrotate lsb-release lsof netcat-openbsd openssl psmisc python3-apt python3-debian python3-pip "
+            "python3-requests python3-venv python3-yaml rsync rsyslog socat strace sudo swaks tcpdump unzip "
+            "util-linux-extra vim-tiny wget whois xz-utils zstd"
+        ),
+        "engine": "containerd docker-buildx docker-cli docker-compose docker.io runc tini pigz",
+        "firewall": "conntrack fail2ban ipset iptables nftables python3-systemd ufw",
+        "firewalld": "firewalld",
+        "chrony": "chrony",
+        "timesyncd": "systemd-timesyncd",
+        "postfix": "postfix postfix-pcre libsasl2-modules",
+        "exim": "exim4-daemon-light",
+    },
+}
+
+# What the containers of the world and of the stand-in stacks are made from.
+WORLD_SUITE = "trixie"
+WORLD_PACKAGES = "bind9 ca-certificates docker-registry fcgiwrap git nginx procps"
+STACK_PACKAGES = (
+    "bind9-host ca-certificates dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve "
+    "mariadb-server memcached nginx openssl postfix procps redis-server tini unbound"
+)
+
+# Names that the world answers for, by zone; "@" is the zone itself.
+WORLD_NAMES = {
+    "debian.org": ("deb", "security", "ftp"),
+    "docker.com": ("download", "hub"),
+    "docker.io": ("@", "registry-1", "auth", "index"),
+    "ghcr.io": ("@",),
+    "github.com": ("@", "api", "codeload"),
+}
+
 HOSTS = (
     Host("mail1", "10.99.0.11", "fd99::11", "debian-13"),
     Host("mail2", "10.99.0.12", "fd99::12", "debian-13"),

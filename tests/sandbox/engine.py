@@ -100,13 +100,15 @@ def network() -> None:
 
 
 def create(
-    name: str, image_name: str, addresses: tuple[str, str], options: Mapping[str, object], **settings: object
+    name: str, image_name: str, addresses: tuple[str, str], options: Mapping[str, object],
+    labels: Mapping[str, str] | None = None, **settings: object
 ) -> Container:
     """Create a container in the sandbox's network and return it; it is not started.
 
     addresses: its IPv4 and IPv6 address.
     options: members of the engine API's HostConfig object, by their names there; the
         Python client's own names do not cover all that a host needs.
+    labels: beside the sandbox's own.
     settings: further arguments of the client's create_container.
     """
     api = client().api
@@ -115,7 +117,7 @@ def create(
     made = api.create_container(
         image_name,
         name=name,
-        labels={data.LABEL: "1"},
+        labels={data.LABEL: "1", **(labels or {})},
         host_config={"NetworkMode": data.PREFIX, **options},
         networking_config=api.create_networking_config({data.PREFIX: endpoint}),
         **settings,

@@ -12,9 +12,8 @@ from pathlib import Path
 from docker.errors import DockerException
 
 from . import data, engine, keys, rootfs
+from .archive import DEBIAN_KEY
 from .common import HERE, LOGS, STATE, SandboxError, digest, step
-
-ARCHIVE_KEY = keys.SigningKey("debian", "Sandbox archive standing in for Debian's")
 
 # What an ordinary engine's --privileged would give, less two things: a
 # capability that some machines do not have to give, and the clock, which is
@@ -59,7 +58,7 @@ def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
     return {
         "usr/local/sbin/sandbox-init": ((HERE / "host" / "init").read_bytes(), 0o755),
         "etc/apt/sources.list.d/debian.sources": (_apt_sources(system.suite).encode(), 0o644),
-        "usr/share/keyrings/sandbox-archive.asc": (ARCHIVE_KEY.make().public.read_bytes(), 0o644),
+        "usr/share/keyrings/sandbox-archive.asc": (DEBIAN_KEY.make().public.read_bytes(), 0o644),
         "usr/local/share/ca-certificates/sandbox.crt": (keys.certificate_authority().read_bytes(), 0o644),
         "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
         "root/.ssh/authorized_keys": (

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, the postmaster.mailhost authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian file trees, made by mmdebstrap."""
+"""Debian file trees, made by mmdebstrap from the world's archive."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import archive
 from .common import run
-from .data import DEBIAN_MIRROR
 
 # Documentation and translations are a third of a small system's size.
 WITHOUT_DOCUMENTATION = (
@@ -21,12 +21,13 @@ WITHOUT_DOCUMENTATION = (
 
 
 def sources(suite: str) -> list[str]:
-    """The lines of a sources.list with a release, its updates and its security fixes."""
-    return [
-        f"deb {DEBIAN_MIRROR}/debian {suite} main",
-        f"deb {DEBIAN_MIRROR}/debian {suite}-updates main",
-        f"deb {DEBIAN_MIRROR}/debian-security {suite}-security main",
-    ]
+    """The lines of a sources.list that takes a release from the world's own archive.
+
+    Everything is made from what lies there, so that a host finds for its packages
+    just the versions it has.
+    """
+    root = archive.ROOT / "debian"
+    return [f"deb [signed-by={archive.DEBIAN_KEY.public}] copy://{root} {suite} main"]
 
 
 def build(
@@ -40,6 +41,7 @@ def build(
     hooks: shell commands that finish it; ``$1`` is the tree.
     variant: mmdebstrap's name for the base.
     """
+    archive.debian(suite)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(target.name + ".new.tar")
     run(

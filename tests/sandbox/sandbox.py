@@ -9,10 +9,9 @@ from pathlib import Path
 
 from docker.errors import DockerException
 
-from . import data, engine, hosts, inventory, keys
+from . import data, engine, hosts, inventory, keys, world
 from .common import SandboxError, say, step
-
-DOCKER_KEY = keys.SigningKey("docker", "Sandbox archive standing in for Docker's")
+from .repack import DOCKER_KEY
 
 
 def write_inventory() -> Path:
@@ -27,15 +26,15 @@ def up(wanted: Sequence[data.Host]) -> None:
     with step("up"):
         engine.client()
         write_inventory()
-        engine.network()
+        world.start()
         for host in wanted:
             hosts.start(host)
 
 
 def reset(host: data.Host) -> None:
     """Replace a host by a bare one."""
-    engine.client()
     write_inventory()
+    world.start()
     hosts.reset(host)
 
 
@@ -70,7 +69,7 @@ def clean() -> None:
 def status() -> None:
     """Print one line for each container."""
     there = {c.name: c for c in engine.client().containers.list(all=True, filters=engine.labelled())}
-    rows = [(f"{data.PREFIX}-world", data.WORLD_IPV4)] + [(h.container, h.ipv4) for h in data.HOSTS]
+    rows = [(world.NAME, data.WORLD_IPV4)] + [(h.container, h.ipv4) for h in data.HOSTS]
     for name, address in rows:
         state = there[name].status if name in there else "not made"
         print(f"{name.removeprefix(data.PREFIX + '-'):8} {address:12} {state}")
