@@ -15,6 +15,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import
     FAIL,
     OK,
     SKIP,
+    UNKNOWN,
     Finding,
     answer,
 )
@@ -45,7 +46,8 @@ def public(host: Host, need: Need) -> list[Finding]:
     """Look for programs that hold a port which the stack offers to the world.
 
     The stack's own containers may hold them: that is a second run. They are known by the directory
-    of their Compose project, the install path.
+    of their Compose project, the install path. Where the stack is installed and the holder is not
+    visible, for want of root's rights, the answer is ``unknown``.
     """
     return _look(host, need, [port for port in need.ports if port.public])
 
@@ -103,9 +105,11 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
         name, fix, movable = names[key]
         if movable and not any(port.number in _FIXED for port, _listener in items):
             fix += " Or move the stack's port with {0}.".format(", ".join(variables))
+        # Where the stack is installed, what is not visible may be the stack itself.
+        hidden = key == ("hidden",) and host.exists(need.install_path)
         findings.append(
             answer(
-                FAIL,
+                UNKNOWN if hidden else FAIL,
                 "{0} held by {1}".format(", ".join(places), name),
                 "free: " + ", ".join(_unique(port.place for port, _listener in items)),
                 fix,

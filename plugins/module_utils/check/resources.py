@@ -162,7 +162,7 @@ def swap(host: Host, need: Need) -> list[Finding]:
     required = _gib(need.swap_mib)
     if total >= need.swap_mib - _SWAP_HEADER_MIB:
         return [answer(OK, _gib(total), required)]
-    observed = _gib(total) if total else "none"
+    observed = _gib(total)
     fix = "Add a swap file or partition of {0}.".format(_gib(need.swap_mib))
     if spare >= need.swap_mib:
         return [answer(WARN, observed + ", but memory to spare", required, fix)]
@@ -224,6 +224,8 @@ def _space(
 
 def _gib(mebibytes: float) -> str:
     """Return MiB as text in GiB, or in MiB below one GiB."""
-    if 0 < mebibytes < 1000:
+    if mebibytes <= 0:
+        return "none"
+    if mebibytes < 1000:
         return "{0:.0f} MiB".format(mebibytes)
     return "{0:.1f} GiB".format(mebibytes / 1024)

@@ -135,6 +135,13 @@ def test_a_holder_that_is_not_visible(make_host):
     assert finding.observed == "tcp 0.0.0.0:143 held by a process that is not visible"
     assert "ss -tulpn" in finding.fix
     assert "IMAP_PORT" in finding.fix
+    assert finding.status == "fail"
+
+
+def test_a_holder_that_is_not_visible_may_be_the_stack(make_host):
+    table_of_143 = {"/proc/net/tcp": table(("0.0.0.0", 143, 8))}
+    host = make_host({PATH + "/mailcow.conf": "", **table_of_143})
+    assert [finding.status for finding in ports.public(host, MAILCOW)] == ["unknown"]
 
 
 OWN = {"project": "mailcowdockerized", "project.working_dir": PATH}
