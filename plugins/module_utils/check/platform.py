@@ -288,7 +288,7 @@ def architecture(host: Host, need: Need) -> list[Finding]:
         return [
             answer(
                 FAIL,
-                "a 32-bit system on a {0} kernel".format(machine),
+                "a 32-bit system on a kernel for {0}".format(machine),
                 required,
                 "Install the 64-bit edition of the system.",
             )

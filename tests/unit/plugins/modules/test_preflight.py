@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible.module_utils import basic
+from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from ansible_collections.postmaster.mailhost.plugins.modules import preflight
+
+ROLE = Path(__file__).parents[4] / "roles" / "preflight"
 
 
 @pytest.fixture
@@ -86,3 +91,23 @@ def test_bad_options(run, options, text):
     result = run("debian12-kvm", **options)
     assert result["failed"] is True
     assert text in result["msg"]
+
+
+def test_the_role_has_every_option_of_the_module():
+    options = yaml.safe_load(preflight.DOCUMENTATION)["options"]
+    assert options["stack"]["choices"] == stack.names()
+    specs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    variables = specs["argument_specs"]["main"]["options"]
+    (look,) = [
+        task["postmaster.mailhost.preflight"]
+        for task in yaml.safe_load((ROLE / "tasks" / "main.yml").read_text(encoding="utf-8"))
+        if "postmaster.mailhost.preflight" in task
+    ]
+    assert {"preflight_" + name for name in options} == set(variables)
+    for name, option in options.items():
+        variable = variables["preflight_" + name]
+        assert look[name] == "{{ preflight_" + name + " }}"
+        for aspect in ("type", "elements", "choices"):
+            assert variable.get(aspect) == option.get(aspect), name
+        if name != "stack":
+            assert variable.get("default") == option.get("default"), name

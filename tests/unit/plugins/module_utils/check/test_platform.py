@@ -101,7 +101,7 @@ def test_virtualisation(files, status, words, make_host):
         ("arm64", None, "ok", "aarch64"),
         ("i686", None, "fail", "i686"),
         ("riscv64", None, "fail", "riscv64"),
-        ("aarch64", b"\x7fELF\x01", "fail", "a 32-bit system on a aarch64 kernel"),
+        ("aarch64", b"\x7fELF\x01", "fail", "a 32-bit system on a kernel for aarch64"),
     ],
 )
 def test_architecture(machine, shell, status, words, make_host):
