@@ -89,8 +89,8 @@ def publish(directory: Path, suite: str, components: dict[str, Path], key: keys.
         if pool.is_dir():
             relative = str(pool.relative_to(directory))
             packages = run(
-                ["sh", "-c", 'cd "$1" && exec apt-ftparchive --md5=no --sha1=no --sha512=no --db "$3" packages "$2"', "sh", str(directory), relative,
-                 str(STATE / "cache" / f"{digest(str(pool))}.db")]
+                ["sh", "-c", 'cd "$1" && exec apt-ftparchive --md5=no --sha1=no --sha512=no packages "$2"', "sh",
+                 str(directory), relative]
             )
         index = dist / component / f"binary-{architecture()}" / "Packages"
         write_if_changed(index, packages)
