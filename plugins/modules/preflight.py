@@ -94,6 +94,7 @@ attributes:
   idempotent:
     support: full
   platform:
+    support: full
     platforms: linux
 """
 
