@@ -107,17 +107,7 @@ class ActionModule(ActionBase):
         if merged == (present or {}) or not merged:
             return {"changed": False, "path": path, "changed_sections": []}
         content = HEADER + yaml.dump(merged, Dumper=Dumper, sort_keys=False, width=1000)
-        task = self._task.copy()
-        task.args = {"dest": path, "content": content, "mode": "0644", "backup": args["backup"]}
-        written = self._shared_loader_obj.action_loader.get(
-            "ansible.legacy.copy",
-            task=task,
-            connection=self._connection,
-            play_context=self._play_context,
-            loader=self._loader,
-            templar=self._templar,
-            shared_loader_obj=self._shared_loader_obj,
-        ).run(task_vars=task_vars)
+        written = {} if self._task.check_mode else self._write(args, content, task_vars)
         if written.get("failed"):
             return written
         sections = [key for key in merged if merged[key] != (present or {}).get(key)]
@@ -126,5 +116,30 @@ class ActionModule(ActionBase):
             "path": path,
             "changed_sections": sections,
             "backup_file": written.get("backup_file", ""),
-            "diff": written.get("diff", []),
+            "diff": {
+                "before": text,
+                "after": content,
+                "before_header": path,
+                "after_header": path,
+            },
         }
+
+    def _write(self, args: dict, content: str, task_vars: dict | None) -> dict:
+        """Hand the file to the copy action, which knows how to replace a file safely."""
+        task = self._task.copy()
+        task.args = {
+            "dest": args["path"],
+            "content": content,
+            "mode": "0644",
+            "backup": args["backup"],
+        }
+        copy = self._shared_loader_obj.action_loader.get(
+            "ansible.legacy.copy",
+            task=task,
+            connection=self._connection,
+            play_context=self._play_context,
+            loader=self._loader,
+            templar=self._templar,
+            shared_loader_obj=self._shared_loader_obj,
+        )
+        return copy.run(task_vars=task_vars)

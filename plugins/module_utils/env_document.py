@@ -308,9 +308,11 @@ class Plan:
         found = set()
         for document in (self.before, self.after):
             for line in document.lines if document else []:
+                if line.key not in self.secret:
+                    continue
                 value = line.raw.strip("'\" ")
                 # Shorter ones would also hide innocent words of the output.
-                if line.key in self.secret and len(value) >= 8:
+                if len(value) >= 8:
                     found.add(value)
         return found
 
