@@ -160,7 +160,7 @@ findings:
       description: What is needed.
       returned: always
       type: str
-      sample: "free: tcp 25"
+      sample: tcp 25 free
     fix:
       description: What to do; empty when the status is V(ok).
       returned: always

@@ -59,7 +59,7 @@ def loopback(host: Host, need: Need) -> list[Finding]:
 
 def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
     """Return one finding for each foreign holder of a port, or one that says that all is well."""
-    required = "free: " + ", ".join(port.place for port in ports)
+    required = ", ".join(port.place for port in ports) + " free"
     if not ports:
         return [answer(SKIP, "the stack has no such port", "nothing")]
     held = [
@@ -111,7 +111,7 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
             answer(
                 UNKNOWN if hidden else FAIL,
                 "{0} held by {1}".format(", ".join(places), name),
-                "free: " + ", ".join(_unique(port.place for port, _listener in items)),
+                ", ".join(_unique(port.place for port, _listener in items)) + " free",
                 fix,
             )
         )

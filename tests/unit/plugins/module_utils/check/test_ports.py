@@ -123,7 +123,7 @@ def test_holder_of_port_25(files, words, fix, make_host):
     assert finding.status == "fail"
     assert finding.observed.startswith("tcp 0.0.0.0:25 held by ")
     assert words in finding.observed
-    assert finding.required == "free: tcp 25"
+    assert finding.required == "tcp 25 free"
     assert fix in finding.fix
     # Other servers deliver to port 25 and to no other.
     assert "SMTP_PORT" not in finding.fix
