@@ -6,7 +6,7 @@
 #
 #   tests/setup.sh run      Python environment, ansible-core, collections
 #   tests/setup.sh check    the same, and linters and test tools
-#   tests/setup.sh sandbox  run, and a Docker engine and what builds its images
+#   tests/setup.sh sandbox  run, and a Docker engine with what builds its images
 #   tests/setup.sh test     check and sandbox
 #
 # PYTHON=/path/to/python3 chooses the interpreter; otherwise the newest one on
@@ -40,8 +40,7 @@ step() {
     lines=$(wc -l <"$LOG")
     printf 'set-up: %-58s' "$title"
     echo "== $title" >>"$LOG"
-    # Descriptor 9 is the lock: a daemon started here must not keep it.
-    if "$@" >>"$LOG" 2>&1 9>&- </dev/null; then
+    if "$@" >>"$LOG" 2>&1 </dev/null; then
         printf '%4d s\n' $(($(date +%s) - begin))
     else
         printf 'failed\n\n'
@@ -119,11 +118,6 @@ make_venv() {
         -r "requirements/core-$core.txt"
 }
 
-add_tools() {
-    "$VENV/bin/python" -m pip install -c requirements/constraints.txt \
-        -r "requirements/core-$core.txt" -r requirements/tools.txt
-}
-
 # The bundle is one zip of half a gigabyte unpacked; only the folders named in
 # collections.txt are taken out of it.
 make_collections() {
@@ -191,49 +185,15 @@ python_environment() {
     fi
 }
 
-test_tools() {
-    want=$(stamp requirements/constraints.txt "requirements/core-$core.txt" requirements/tools.txt)
-    if ! done_before tools "$want"; then
-        step "linters and test tools" add_tools
-        echo "$want" >"$BUILD/setup/tools"
+# addition NAME TITLE: bring the packages of requirements/NAME.txt into the environment.
+addition() {
+    want=$(stamp requirements/constraints.txt "requirements/core-$core.txt" "requirements/$1.txt")
+    if ! done_before "$1" "$want"; then
+        # ansible-core is named again, so that nothing can move it.
+        step "$2" "$VENV/bin/python" -m pip install -c requirements/constraints.txt \
+            -r "requirements/core-$core.txt" -r "requirements/$1.txt"
+        echo "$want" >"$BUILD/setup/$1"
     fi
-    # ansible-test skips its shell check, and passes, where shellcheck is missing.
-    have shellcheck || packages shellcheck
-}
-
-engine_answers() {
-    docker info >/dev/null 2>&1
-}
-
-start_engine() {
-    if [ -d /run/systemd/system ]; then
-        systemctl start docker
-    else
-        # No service manager: start it here, and note its number for "make clean".
-        PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin setsid dockerd >"$BUILD/log/dockerd.log" 2>&1 &
-        echo $! >"$BUILD/dockerd.pid"
-    fi
-    for _ in $(seq 60); do
-        engine_answers && return
-        sleep 1
-    done
-    echo "the Docker engine did not answer within 60 s"
-    [ -e "$BUILD/log/dockerd.log" ] && tail -n 10 "$BUILD/log/dockerd.log"
-    return 1
-}
-
-engine() {
-    missing=
-    have ssh || missing="$missing openssh-client"
-    have mmdebstrap || missing="$missing mmdebstrap"
-    if ! engine_answers; then
-        have dockerd || missing="$missing docker.io"
-    fi
-    # shellcheck disable=SC2086  # a list of words
-    [ -z "$missing" ] || packages $missing
-    # From Debian 13 on, the client is a package of its own.
-    have docker || packages docker-cli
-    engine_answers || step "start the Docker engine" start_engine
 }
 
 level=${1:-}
@@ -249,6 +209,19 @@ flock 9
 date +'%n==== %F %T' >>"$LOG"
 
 python_environment
-case $level in check | test) test_tools ;; esac
-case $level in sandbox | test) engine ;; run) have ssh || packages openssh-client ;; esac
+case $level in
+    check | test)
+        addition tools "linters and test tools"
+        # ansible-test skips its shell check, and passes, where shellcheck is missing.
+        have shellcheck || packages shellcheck
+        ;;
+esac
+case $level in
+    sandbox | test)
+        addition sandbox "what drives the sandbox"
+        # Descriptor 9 is the lock: the engine must not keep it.
+        sh tests/sandbox/engine.sh start 9>&- || exit
+        ;;
+    run) have ssh || packages openssh-client ;;
+esac
 exit 0
