@@ -18,7 +18,9 @@ from .hosts import find, ssh
 
 def main() -> int:
     """Run one verb; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="sandbox", description="Disposable mail hosts and the small internet they see.")
+    parser = argparse.ArgumentParser(
+        prog="sandbox", description="Disposable mail hosts and the small internet they see."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="build what is missing, start the world and hosts")
     up.add_argument("hosts", nargs="*", default=["mail1"], metavar="HOST", help="default: mail1")

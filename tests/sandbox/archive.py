@@ -45,7 +45,12 @@ def groups(suite: str) -> dict[str, list[str]]:
 def _apt(suite: str) -> list[str]:
     """An apt-get with a state of its own: it believes that nothing is installed."""
     state = STATE / "cache" / f"apt-{suite}"
-    for directory in ("etc/apt/preferences.d", "etc/apt/apt.conf.d", "state/lists/partial", "cache"):
+    for directory in (
+        "etc/apt/preferences.d",
+        "etc/apt/apt.conf.d",
+        "state/lists/partial",
+        "cache",
+    ):
         (state / directory).mkdir(parents=True, exist_ok=True)
     (state / "status").touch()
     security = f"{data.DEBIAN_MIRROR}/debian-security"
@@ -71,10 +76,17 @@ def _apt(suite: str) -> list[str]:
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
     }
-    return ["apt-get", "-q", "-y", *(f"--option={name}={value}" for name, value in settings.items())]
+    return [
+        "apt-get",
+        "-q",
+        "-y",
+        *(f"--option={name}={value}" for name, value in settings.items()),
+    ]
 
 
-def publish(directory: Path, suite: str, components: dict[str, Path], key: keys.SigningKey, origin: str) -> None:
+def publish(
+    directory: Path, suite: str, components: dict[str, Path], key: keys.SigningKey, origin: str
+) -> None:
     """Write and sign the index files of an archive.
 
     directory: the archive's root, which holds ``dists`` and the packages.
@@ -89,8 +101,14 @@ def publish(directory: Path, suite: str, components: dict[str, Path], key: keys.
         if pool.is_dir():
             relative = str(pool.relative_to(directory))
             packages = run(
-                ["sh", "-c", 'cd "$1" && exec apt-ftparchive --md5=no --sha1=no --sha512=no packages "$2"', "sh",
-                 str(directory), relative]
+                [
+                    "sh",
+                    "-c",
+                    'cd "$1" && exec apt-ftparchive --md5=no --sha1=no --sha512=no packages "$2"',
+                    "sh",
+                    str(directory),
+                    relative,
+                ]
             )
         index = dist / component / f"binary-{architecture()}" / "Packages"
         write_if_changed(index, packages)
@@ -106,8 +124,12 @@ def publish(directory: Path, suite: str, components: dict[str, Path], key: keys.
     for old in ("Release", "InRelease", "Release.gpg"):
         (dist / old).unlink(missing_ok=True)
     release = run(
-        ["apt-ftparchive", *(f"--option=APT::FTPArchive::Release::{k}={v}" for k, v in options.items()), "release",
-         str(dist)]
+        [
+            "apt-ftparchive",
+            *(f"--option=APT::FTPArchive::Release::{k}={v}" for k, v in options.items()),
+            "release",
+            str(dist),
+        ]
     )
     write_if_changed(dist / "Release", release)
     key.sign(dist / "Release")
@@ -130,7 +152,9 @@ def built(name: str, recipe: str) -> None:
 def debian(suite: str) -> None:
     """Download a suite's packages and publish them, unless that was done for these lists."""
     lists = groups(suite)
-    recipe = digest(repr(sorted(lists.items())), DEBIAN_KEY.make().public.read_bytes(), architecture())
+    recipe = digest(
+        repr(sorted(lists.items())), DEBIAN_KEY.make().public.read_bytes(), architecture()
+    )
     if is_built(f"debian-{suite}", recipe):
         return
     pool = ROOT / "debian" / "pool" / suite
@@ -138,12 +162,21 @@ def debian(suite: str) -> None:
         apt = _apt(suite)
         run([*apt, "update"], log=f"packages-{suite}.log")
         for name, packages in lists.items():
-            run([*apt, "install", "--download-only", "?essential", "apt", *packages], log=f"packages-{suite}-{name}.log")
+            run(
+                [*apt, "install", "--download-only", "?essential", "apt", *packages],
+                log=f"packages-{suite}-{name}.log",
+            )
     size = sum(file.stat().st_size for file in pool.glob("*.deb"))
     say(f"{len(list(pool.glob('*.deb')))} packages, {size // 2**20} MiB")
     with step(f"archive of Debian {suite}"):
         publish(ROOT / "debian", suite, {"main": pool}, DEBIAN_KEY, "Debian")
         # Nothing is newer than what is in main; the names must exist all the same.
         publish(ROOT / "debian", f"{suite}-updates", {"main": pool / "none"}, DEBIAN_KEY, "Debian")
-        publish(ROOT / "debian-security", f"{suite}-security", {"main": pool / "none"}, DEBIAN_KEY, "Debian-Security")
+        publish(
+            ROOT / "debian-security",
+            f"{suite}-security",
+            {"main": pool / "none"},
+            DEBIAN_KEY,
+            "Debian-Security",
+        )
     built(f"debian-{suite}", recipe)

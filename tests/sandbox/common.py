@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +41,27 @@ def step(what: str) -> Iterator[None]:
     say(f"{what} … {time.monotonic() - begin:.1f} s")
 
 
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Hold the sandbox for one process: two must not build or make the same thing at once."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with open(STATE / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another process that works on the sandbox")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def parallel(*tasks: Callable[[], object]) -> None:
+    """Run *tasks* side by side and wait for all; the first error, if any, is raised."""
+    with concurrent.futures.ThreadPoolExecutor(len(tasks)) as pool:
+        futures = [pool.submit(task) for task in tasks]
+    for future in futures:
+        future.result()
+
+
 def run(
     command: Sequence[str],
     *,
@@ -59,17 +82,26 @@ def run(
     environment["PATH"] += ":/usr/sbin:/sbin"
     try:
         if log is None:
-            done = subprocess.run(command, input=stdin, env=environment, capture_output=True, check=False)
+            done = subprocess.run(
+                command, input=stdin, env=environment, capture_output=True, check=False
+            )
             output, complaint = done.stdout, done.stderr
         else:
             LOGS.mkdir(parents=True, exist_ok=True)
             with open(LOGS / log, "wb") as file:
                 done = subprocess.run(
-                    command, input=stdin, env=environment, stdout=file, stderr=subprocess.STDOUT, check=False
+                    command,
+                    input=stdin,
+                    env=environment,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    check=False,
                 )
             output, complaint = b"", (LOGS / log).read_bytes()
     except FileNotFoundError:
-        raise SandboxError(f"the program {command[0]} is missing; run tests/sandbox/engine.sh start") from None
+        raise SandboxError(
+            f"the program {command[0]} is missing; run tests/sandbox/engine.sh start"
+        ) from None
     if done.returncode != 0:
         lines = complaint.decode(errors="replace").strip().splitlines() or ["it printed nothing"]
         where = f"; see {LOGS / log}" if log else ""
@@ -88,7 +120,9 @@ def digest(*parts: str | bytes | Path) -> str:
             files = sorted(p for p in part.rglob("*") if p.is_file()) if part.is_dir() else [part]
             for file in files:
                 content = file.read_bytes()
-                total.update(f"{file.relative_to(part)}:{file.stat().st_mode & 0o111}:{len(content)}\n".encode())
+                executable = file.stat().st_mode & 0o111
+                head = f"{file.relative_to(part)}:{executable}:{len(content)}\n"
+                total.update(head.encode())
                 total.update(content)
         else:
             content = part.encode() if isinstance(part, str) else part
@@ -104,7 +138,9 @@ def write_if_changed(path: Path, content: str | bytes, mode: int = 0o644) -> boo
     if path.is_file() and path.read_bytes() == data and path.stat().st_mode & 0o777 == mode:
         return False
     # Private from the first byte where it must be.
-    descriptor = os.open(path.with_name(path.name + ".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    descriptor = os.open(
+        path.with_name(path.name + ".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode
+    )
     with open(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
         file.write(data)

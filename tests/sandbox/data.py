@@ -96,10 +96,11 @@ SYSTEMS = {
 ARCHIVE = {
     "trixie": {
         "tools": (
-            "bash-completion bind9-dnsutils bsd-mailx cron curl debconf-utils ethtool file git gnupg jq "
-            "logrotate lsb-release lsof netcat-openbsd openssl psmisc python3-apt python3-debian python3-pip "
-            "python3-requests python3-venv python3-yaml rsync rsyslog socat strace sudo swaks tcpdump unzip "
-            "util-linux-extra vim-tiny wget whois xz-utils zstd"
+            "bash-completion bind9-dnsutils bsd-mailx cron curl debconf-utils ethtool file git "
+            "gnupg jq logrotate lsb-release lsof netcat-openbsd openssl psmisc python3-apt "
+            "python3-debian python3-pip python3-requests python3-venv python3-yaml rsync rsyslog "
+            "socat strace sudo swaks tcpdump unzip util-linux-extra vim-tiny wget whois xz-utils "
+            "zstd"
         ),
         "engine": "containerd docker-buildx docker-cli docker-compose docker.io runc tini pigz",
         "firewall": "conntrack fail2ban ipset iptables nftables python3-systemd ufw",
@@ -115,8 +116,8 @@ ARCHIVE = {
 WORLD_SUITE = "trixie"
 WORLD_PACKAGES = "bind9 ca-certificates docker-registry fcgiwrap git nginx procps"
 STACK_PACKAGES = (
-    "bind9-host ca-certificates dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-pop3d dovecot-sieve "
-    "mariadb-server memcached nginx openssl postfix procps redis-server tini unbound"
+    "bind9-host ca-certificates dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-pop3d "
+    "dovecot-sieve mariadb-server memcached nginx openssl postfix procps redis-server tini unbound"
 )
 
 # Names that the world answers for, by zone; "@" is the zone itself.
@@ -131,4 +132,5 @@ WORLD_NAMES = {
 HOSTS = (
     Host("mail1", "10.99.0.11", "fd99::11", "debian-13"),
     Host("mail2", "10.99.0.12", "fd99::12", "debian-13"),
+    Host("mail3", "10.99.0.13", "fd99::13", "debian-13"),
 )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import tarfile
@@ -48,14 +49,12 @@ def import_image(tar: Path, name: str, changes: tuple[str, ...] = ()) -> None:
     client().api.import_image_from_file(
         str(tar), repository=repository, tag=tag, changes=[f"LABEL {data.LABEL}=1", *changes]
     )
+    # Older ones are of no use any more. (One that a container uses stays until that is removed.)
     for old in client().images.list(repository):
         for old_name in old.tags:
             if old_name != name and old_name.startswith(repository + ":"):
-                # One that a container still uses stays until that is removed.
-                try:
+                with contextlib.suppress(DockerException):
                     client().images.remove(old_name)
-                except DockerException:
-                    pass
 
 
 def container(name: str) -> Container | None:
@@ -96,12 +95,18 @@ def network() -> None:
             ),
         )
     except DockerException as error:
-        raise SandboxError(f"the engine could not make the network {data.IPV4_NETWORK}: {error}") from None
+        raise SandboxError(
+            f"the engine could not make the network {data.IPV4_NETWORK}: {error}"
+        ) from None
 
 
 def create(
-    name: str, image_name: str, addresses: tuple[str, str], options: Mapping[str, object],
-    labels: Mapping[str, str] | None = None, **settings: object
+    name: str,
+    image_name: str,
+    addresses: tuple[str, str],
+    options: Mapping[str, object],
+    labels: Mapping[str, str] | None = None,
+    **settings: object,
 ) -> Container:
     """Create a container in the sandbox's network and return it; it is not started.
 

@@ -86,6 +86,7 @@ mount_cgroups() {
     # A machine without systemd may have no cgroup file systems mounted.
     [ -e /sys/fs/cgroup/cgroup.controllers ] && return 0
     mountpoint -q /sys/fs/cgroup || mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup
+    # shellcheck disable=SC2013 # the words are what is wanted
     for controller in $(awk '$1 !~ /^#/ && $4 == 1 { print $1 }' /proc/cgroups); do
         grep -q "^[^ ]* [^ ]* cgroup [^ ]*\b$controller\b" /proc/mounts && continue
         mkdir -p "/sys/fs/cgroup/$controller"

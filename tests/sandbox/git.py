@@ -16,10 +16,15 @@ from .standin import STACKS, Stack
 def _commit(stack: Stack, tree: Path, tag: str, date: str) -> None:
     """Commit what is in *tree* and tag it; author and dates are fixed, so its hash is too."""
     identity = {
-        "GIT_AUTHOR_NAME": "Sandbox", "GIT_AUTHOR_EMAIL": "sandbox@example.test", "GIT_AUTHOR_DATE": date,
-        "GIT_COMMITTER_NAME": "Sandbox", "GIT_COMMITTER_EMAIL": "sandbox@example.test", "GIT_COMMITTER_DATE": date,
+        "GIT_AUTHOR_NAME": "Sandbox",
+        "GIT_AUTHOR_EMAIL": "sandbox@example.test",
+        "GIT_AUTHOR_DATE": date,
+        "GIT_COMMITTER_NAME": "Sandbox",
+        "GIT_COMMITTER_EMAIL": "sandbox@example.test",
+        "GIT_COMMITTER_DATE": date,
         # The settings of whoever builds the sandbox must not change the result.
-        "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_SYSTEM": "/dev/null",
     }
     git = ["git", "-C", str(tree), "-c", "core.autocrlf=false"]
     # Files that the project ignores may still be its own.
@@ -29,9 +34,11 @@ def _commit(stack: Stack, tree: Path, tag: str, date: str) -> None:
 
 
 def build(directory: Path) -> None:
-    """Make the bare repository of each stand-in below *directory*, unless its tree has not changed."""
+    """Make the bare repository of each stand-in below *directory*, where its tree has changed."""
     for stack in STACKS:
-        recipe = digest(Path(__file__), stack.tree, repr((stack.versions, stack.links, stack.repository)))
+        recipe = digest(
+            Path(__file__), stack.tree, repr((stack.versions, stack.links, stack.repository))
+        )
         if is_built(f"git-{stack.name}", recipe):
             continue
         with step(f"git repository {stack.repository}"):

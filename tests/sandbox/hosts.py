@@ -9,11 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from docker.errors import DockerException
-
 from . import data, engine, keys, rootfs
 from .archive import DEBIAN_KEY
-from .common import HERE, LOGS, STATE, SandboxError, digest, step
+from .common import HERE, LOGS, STATE, SandboxError, digest, say, step
 
 # What an ordinary engine's --privileged would give, less two things: a
 # capability that some machines do not have to give, and the clock, which is
@@ -40,12 +38,17 @@ def find(name: str) -> data.Host:
     for host in data.HOSTS:
         if name in (host.name, host.fqdn):
             return host
-    raise SandboxError(f"there is no host {name!r}; there are {', '.join(h.name for h in data.HOSTS)}")
+    raise SandboxError(
+        f"there is no host {name!r}; there are {', '.join(h.name for h in data.HOSTS)}"
+    )
 
 
 def _apt_sources(suite: str) -> str:
-    """The sources file of a Debian server, in its usual shape, trusting the sandbox's archive key."""
-    stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: /usr/share/keyrings/sandbox-archive.asc\n"
+    """The sources file of a Debian server in its usual shape; it trusts the sandbox's key."""
+    stanza = (
+        "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/sandbox-archive.asc\n"
+    )
     return (
         stanza.format(f"{data.DEBIAN_MIRROR}/debian", f"{suite} {suite}-updates")
         + "\n"
@@ -59,7 +62,10 @@ def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
         "usr/local/sbin/sandbox-init": ((HERE / "host" / "init").read_bytes(), 0o755),
         "etc/apt/sources.list.d/debian.sources": (_apt_sources(system.suite).encode(), 0o644),
         "usr/share/keyrings/sandbox-archive.asc": (DEBIAN_KEY.make().public.read_bytes(), 0o644),
-        "usr/local/share/ca-certificates/sandbox.crt": (keys.certificate_authority().read_bytes(), 0o644),
+        "usr/local/share/ca-certificates/sandbox.crt": (
+            keys.certificate_authority().read_bytes(),
+            0o644,
+        ),
         "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
         "root/.ssh/authorized_keys": (
             keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
@@ -111,47 +117,65 @@ def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
     return {
         "/etc/sandbox/hostname": (f"{host.name}\n".encode(), 0o644),
         "/etc/sandbox/hosts": (names.encode(), 0o644),
-        "/etc/sandbox/resolv.conf": (f"search {data.DOMAIN}\nnameserver {data.WORLD_IPV4}\n".encode(), 0o644),
+        "/etc/sandbox/resolv.conf": (
+            f"search {data.DOMAIN}\nnameserver {data.WORLD_IPV4}\n".encode(),
+            0o644,
+        ),
         "/etc/ssh/ssh_host_ed25519_key": (key.read_bytes(), 0o600),
         "/etc/ssh/ssh_host_ed25519_key.pub": (key.with_suffix(".pub").read_bytes(), 0o644),
     }
 
 
-def start(host: data.Host) -> bool:
-    """Make sure that a host exists, runs and is reached by SSH; True when it was made now."""
+def start(host: data.Host) -> None:
+    """Make sure that a host exists, runs and is reached by SSH."""
     wanted = image(host.system)
     engine.network()
+    files = _own_files(host)
+    # A host made with other keys, of a sandbox since removed, would never be reached.
+    identity = digest(keys.CLIENT_KEY.read_bytes(), files["/etc/ssh/ssh_host_ed25519_key"][0])
+    label = f"{data.LABEL}.identity"
     container = engine.container(host.container)
+    if container is not None and container.labels.get(label, identity) != identity:
+        say(f"host {host.name} knows other keys than these; a new one takes its place")
+        engine.remove(host.container)
+        container = None
     if container is not None and container.status == "running":
         wait(host)
-        return False
-    made = container is None
-    with step(f"host {host.name} {'made' if made else 'started'}"):
-        try:
-            if container is None:
-                container = engine.create(
-                    host.container,
-                    wanted,
-                    (host.ipv4, host.ipv6),
-                    HOST_OPTIONS,
-                    hostname=host.name,
-                    volumes=VOLUMES,
-                    # What systemd, as a container's first process, understands as "halt".
-                    stop_signal="SIGRTMIN+3",
-                )
-                engine.put(container, _own_files(host))
-            container.start()
-        except DockerException as error:
-            raise SandboxError(f"the engine could not start {host.name}: {error}") from None
+        return
+    with step(f"host {host.name} {'started' if container else 'made'}"):
+        if container is None:
+            container = engine.create(
+                host.container,
+                wanted,
+                (host.ipv4, host.ipv6),
+                HOST_OPTIONS,
+                labels={label: identity},
+                hostname=host.name,
+                volumes=VOLUMES,
+                # What systemd, as a container's first process, understands as "halt".
+                stop_signal="SIGRTMIN+3",
+            )
+            engine.put(container, files)
+        container.start()
         wait(host)
-    return made
 
 
 def ssh(host: data.Host, *command: str) -> list[str]:
     """The command line that runs *command* on a host, or opens a shell when there is none."""
     return [
-        "ssh", "-F", "none", "-i", str(keys.CLIENT_KEY), "-o", f"UserKnownHostsFile={keys.KNOWN_HOSTS}",
-        "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5", f"root@{host.ipv4}", *command,
+        "ssh",
+        "-F",
+        "none",
+        "-i",
+        str(keys.CLIENT_KEY),
+        "-o",
+        f"UserKnownHostsFile={keys.KNOWN_HOSTS}",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "ConnectTimeout=5",
+        f"root@{host.ipv4}",
+        *command,
     ]
 
 
@@ -165,12 +189,17 @@ def wait(host: data.Host, limit: float = 60.0) -> None:
     state = ""
     while time.monotonic() < end:
         answer = subprocess.run(
-            ssh(host, "systemctl is-system-running"), capture_output=True, text=True, check=False,
+            ssh(host, "systemctl is-system-running"),
+            capture_output=True,
+            text=True,
+            check=False,
             stdin=subprocess.DEVNULL,
         )
         state = answer.stdout.strip() or answer.stderr.strip()
         if state in ("running", "degraded"):
             return
+        if "Permission denied" in state or "verification failed" in state:
+            raise SandboxError(f"host {host.name} does not know the sandbox's keys; reset it")
         time.sleep(0.2)
     container = engine.container(host.container)
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -183,4 +212,19 @@ def reset(host: data.Host) -> None:
     """Throw a host away and make a bare one in its place."""
     with step(f"host {host.name} thrown away"):
         engine.remove(host.container)
+        # A connection that is still open to the old host would fail the next one to use it.
+        subprocess.run(
+            [
+                "ssh",
+                "-F",
+                "none",
+                "-O",
+                "exit",
+                "-o",
+                f"ControlPath={keys.CONTROL_PATH}",
+                f"root@{host.ipv4}",
+            ],
+            capture_output=True,
+            check=False,
+        )
     start(host)

@@ -23,6 +23,8 @@ mailhosts:
     # The sandbox made the hosts' keys, so it knows them.
     ansible_ssh_common_args: >-
       -F none -o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes
+    # Named after the host, so that a reset can close what is open to the old one.
+    ansible_control_path: "{control_path}"
 
     mailhost_stack: mailcow
 
@@ -44,18 +46,29 @@ HOST = """\
 """
 
 
-def text(hosts: Sequence[Host], key: Path, known_hosts: Path, fingerprint: str) -> str:
+def text(
+    hosts: Sequence[Host], key: Path, known_hosts: Path, control_path: Path, fingerprint: str
+) -> str:
     """The inventory's text (YAML).
 
     hosts: the hosts to list.
     key, known_hosts: the files SSH needs.
+    control_path: of the connections that Ansible keeps open, with SSH's own placeholders.
     fingerprint: of the key that signs the stand-in for Docker's repository, 40 hex digits.
     """
-    head = HEAD.format(key=key, known_hosts=known_hosts, fingerprint=f'"{fingerprint}"')
+    head = HEAD.format(
+        key=key,
+        known_hosts=known_hosts,
+        # Ansible fills in placeholders of its own here, so SSH's are doubled.
+        control_path=str(control_path).replace("%", "%%"),
+        fingerprint=f'"{fingerprint}"',
+    )
     return head + "".join(HOST.format(name=h.name, ipv4=h.ipv4, fqdn=h.fqdn) for h in hosts)
 
 
-def write(hosts: Sequence[Host], key: Path, known_hosts: Path, fingerprint: str) -> Path:
-    """Write the inventory; returns its path."""
-    write_if_changed(PATH, text(hosts, key, known_hosts, fingerprint))
+def write(
+    hosts: Sequence[Host], key: Path, known_hosts: Path, control_path: Path, fingerprint: str
+) -> Path:
+    """Write the inventory; returns its path. The arguments are those of ``text``."""
+    write_if_changed(PATH, text(hosts, key, known_hosts, control_path, fingerprint))
     return PATH

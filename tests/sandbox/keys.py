@@ -24,6 +24,9 @@ CA_KEY = STATE / "ca" / "ca.key"
 SSH = STATE / "ssh"
 CLIENT_KEY = SSH / "id_ed25519"
 KNOWN_HOSTS = SSH / "known_hosts"
+# Where Ansible keeps its open connections to the hosts. Not below the checkout:
+# a socket's path must be short.
+CONTROL_PATH = Path.home() / ".ansible" / "cp" / "sandbox-%h"
 YEARS = datetime.timedelta(days=3650)
 
 
@@ -33,8 +36,10 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -59,9 +64,15 @@ def certificate_authority() -> Path:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
             x509.KeyUsage(
-                digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
-                key_encipherment=False, data_encipherment=False, key_agreement=False,
-                encipher_only=False, decipher_only=False,
+                digital_signature=True,
+                key_cert_sign=True,
+                crl_sign=True,
+                content_commitment=False,
+                key_encipherment=False,
+                data_encipherment=False,
+                key_agreement=False,
+                encipher_only=False,
+                decipher_only=False,
             ),
             critical=True,
         )
@@ -83,19 +94,26 @@ def server_certificate(directory: Path, names: Sequence[str]) -> None:
     if path.is_file():
         present = x509.load_pem_x509_certificate(path.read_bytes())
         alternative = present.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        if alternative.get_values_for_type(x509.DNSName) == list(names) and path.read_bytes().endswith(authority_pem):
+        if alternative.get_values_for_type(x509.DNSName) == list(
+            names
+        ) and path.read_bytes().endswith(authority_pem):
             return
     key = ec.generate_private_key(ec.SECP256R1())
     authority_key = serialization.load_pem_private_key(CA_KEY.read_bytes(), None)
     certificate = (
         _builder(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]), authority.subject, key.public_key()
+            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]),
+            authority.subject,
+            key.public_key(),
         )
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()),
+            critical=False,
         )
         .sign(authority_key, hashes.SHA256())
     )
@@ -140,7 +158,7 @@ class SigningKey:
     def make(self) -> SigningKey:
         """Generate the key pair unless it exists."""
         if not (self.secret.is_file() and self.public.is_file()):
-            with _gpg_home() as home:
+            with _KeyRing() as home:
                 # Long-lived, like an archive's key, and RSA, which every apt accepts.
                 run([*_gpg(home), "--quick-generate-key", self.owner, "rsa3072", "sign", "never"])
                 secret = run([*_gpg(home), "--armor", "--export-secret-keys"])
@@ -150,28 +168,51 @@ class SigningKey:
 
     def fingerprint(self) -> str:
         """The key's fingerprint, 40 hex digits."""
-        with _gpg_home() as home:
+        with _KeyRing() as home:
             shown = run([*_gpg(home), "--show-keys", "--with-colons", str(self.public)]).decode()
         return next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr:"))
 
     def sign(self, release: Path) -> None:
         """Write InRelease and Release.gpg beside the archive's *release* file."""
-        with _gpg_home() as home:
+        with _KeyRing() as home:
             run([*_gpg(home), "--import", str(self.secret)])
             for option, name in (("--clearsign", "InRelease"), ("--detach-sign", "Release.gpg")):
                 target = release.with_name(name)
-                run([*_gpg(home), "--yes", "--armor", "--digest-algo", "SHA256", "--output", str(target), option,
-                     str(release)])
+                run(
+                    [
+                        *_gpg(home),
+                        "--yes",
+                        "--armor",
+                        "--digest-algo",
+                        "SHA256",
+                        "--output",
+                        str(target),
+                        option,
+                        str(release),
+                    ]
+                )
 
 
 def _gpg(home: str) -> list[str]:
-    return ["gpg", "--homedir", home, "--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback",
-            "--passphrase", ""]
+    return [
+        "gpg",
+        "--homedir",
+        home,
+        "--batch",
+        "--quiet",
+        "--no-tty",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+    ]
 
 
-class _gpg_home(tempfile.TemporaryDirectory):
-    """A key ring for one call. Short-lived, because an agent's socket needs a short path
-    and a checkout may lie anywhere."""
+class _KeyRing(tempfile.TemporaryDirectory):
+    """A key ring for one call.
+
+    Short-lived, because an agent's socket needs a short path and a checkout may lie anywhere.
+    """
 
     def __init__(self) -> None:
         super().__init__(prefix="sb-gpg-", dir="/tmp")

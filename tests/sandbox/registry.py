@@ -43,6 +43,8 @@ def split(image: str) -> tuple[str, str]:
     if len(parts) == 1:
         parts.insert(0, DEFAULT_OWNER)
     return "/".join(parts), tag or "latest"
+
+
 # Of gzip. The layer crosses a virtual network only; time matters, size does not.
 LEVEL = 1
 
@@ -63,15 +65,23 @@ class Store:
         """Make a repository refer to a blob at one of the places the layout knows."""
         write_if_changed(self.root / "repositories" / repository / where / "link", blob)
 
-    def image(self, repository: str, tag: str, configuration: bytes, layers: list[tuple[str, int]]) -> None:
+    def image(
+        self, repository: str, tag: str, configuration: bytes, layers: list[tuple[str, int]]
+    ) -> None:
         """Add an image: its configuration (JSON) and its layers (digest and size)."""
         config = self.blob(configuration)
         manifest = json.dumps(
             {
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
-                "config": {"mediaType": CONFIGURATION, "size": len(configuration), "digest": config},
-                "layers": [{"mediaType": LAYER, "size": size, "digest": name} for name, size in layers],
+                "config": {
+                    "mediaType": CONFIGURATION,
+                    "size": len(configuration),
+                    "digest": config,
+                },
+                "layers": [
+                    {"mediaType": LAYER, "size": size, "digest": name} for name, size in layers
+                ],
             }
         ).encode()
         revision = self.blob(manifest)
@@ -104,7 +114,10 @@ def configuration(stack: Stack, service: str, layer_ids: list[str]) -> bytes:
     role = service.removesuffix(f"-{stack.name}")
     start = role if (stack.scripts / role).is_file() else "idle"
     settings: dict[str, object] = {
-        "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"],
+        "Env": [
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG=C.UTF-8",
+        ],
         # One process that passes signals on and collects orphans, whatever the service is.
         "Entrypoint": ["/usr/bin/tini", "-g", "--", f"/opt/standin/{start}", role],
         "WorkingDir": "/",
@@ -140,8 +153,10 @@ def _base_layer(store: Store) -> tuple[str, int, str]:
     with step("layer with the stand-ins' daemons"):
         tar = STATE / "cache" / "stack.tar"
         # A package's own data directory would hide whether a service made one.
-        hook = 'rm -rf "$1"/var/lib/mysql "$1"/var/lib/redis "$1"/var/lib/apt/lists/* "$1"/etc/resolv.conf'
-        rootfs.build(tar, data.WORLD_SUITE, data.STACK_PACKAGES.split(), [hook], variant="essential")
+        hook = 'cd "$1" && rm -rf var/lib/mysql var/lib/redis var/lib/apt/lists/* etc/resolv.conf'
+        rootfs.build(
+            tar, data.WORLD_SUITE, data.STACK_PACKAGES.split(), [hook], variant="essential"
+        )
         content = tar.read_bytes()
         unpacked = f"sha256:{hashlib.sha256(content).hexdigest()}"
         packed = gzip.compress(content, LEVEL, mtime=0)
@@ -153,8 +168,12 @@ def _base_layer(store: Store) -> tuple[str, int, str]:
 
 
 def build(root: Path) -> None:
-    """Write the images of all stand-in stacks into the registry's directory, unless nothing changed."""
-    parts = [part for s in STACKS for part in (s.scripts, repr(sorted(s.images().items())), repr(s.checks))]
+    """Write the images of all stand-ins to the registry's directory, if anything changed."""
+    parts = [
+        part
+        for s in STACKS
+        for part in (s.scripts, repr(sorted(s.images().items())), repr(s.checks))
+    ]
     recipe = digest(Path(__file__), *parts, data.STACK_PACKAGES, archive.architecture())
     if is_built("registry", recipe):
         return
@@ -170,5 +189,10 @@ def build(root: Path) -> None:
             layers = [(base, base_size), (store.blob(packed), len(packed))]
             for image, service in stack.images().items():
                 repository, tag = split(image)
-                store.image(repository, tag, configuration(stack, service, [base_unpacked, scripts_id]), layers)
+                store.image(
+                    repository,
+                    tag,
+                    configuration(stack, service, [base_unpacked, scripts_id]),
+                    layers,
+                )
     built("registry", recipe)

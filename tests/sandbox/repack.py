@@ -59,7 +59,8 @@ IMITATIONS = {
         sources=("docker.io", "tini"),
         version="5:{upstream}-1~{release}",
         fields={
-            "Depends": "adduser, containerd.io (>= 1.7.0), docker-ce-cli, iptables, libc6, libsystemd0",
+            "Depends": "adduser, containerd.io (>= 1.7.0), docker-ce-cli, iptables, libc6, "
+            "libsystemd0",
             "Recommends": "ca-certificates, git, pigz, procps, xz-utils",
             "Suggests": None,
             "Conflicts": "docker (<< 1.5~), docker-engine, docker.io",
@@ -78,7 +79,7 @@ IMITATIONS = {
         fields={
             "Depends": "libc6",
             "Recommends": "docker-buildx-plugin, docker-compose-plugin",
-            "Conflicts": "docker (<< 1.5~), docker-cli, docker-engine, docker-engine-cs, docker.io, lxc-docker",
+            "Conflicts": "docker (<< 1.5~), docker-cli, docker-engine, docker.io",
             "Replaces": "docker-ce (<< 5:0), docker-cli",
             "Breaks": "docker-ce (<< 5:0)",
         },
@@ -128,9 +129,13 @@ def upstream(version: str) -> str:
 
 
 def _pool_file(suite: str, package: str) -> Path:
-    found = sorted((ROOT / "debian" / "pool" / suite).glob(f"{package}_*.deb"), key=lambda p: p.stat().st_mtime)
+    found = sorted(
+        (ROOT / "debian" / "pool" / suite).glob(f"{package}_*.deb"), key=lambda p: p.stat().st_mtime
+    )
     if not found:
-        raise SandboxError(f"the archive of {suite} has no package {package}; name it in ARCHIVE in data.py")
+        raise SandboxError(
+            f"the archive of {suite} has no package {package}; name it in ARCHIVE in data.py"
+        )
     return found[-1]
 
 
@@ -167,10 +172,21 @@ def _make(name: str, imitation: Imitation, suite: str, release: str, pool: Path)
         (tree / "DEBIAN" / "md5sums").unlink(missing_ok=True)
         control = tree / "DEBIAN" / "control"
         text = control.read_text()
-        version = next(line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Version: "))
+        version = next(
+            line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Version: ")
+        )
         number = imitation.version.format(upstream=upstream(version), release=release)
         control.write_text(
-            edit_control(text, {"Package": name, "Source": None, "Built-Using": None, "Version": number, **imitation.fields})
+            edit_control(
+                text,
+                {
+                    "Package": name,
+                    "Source": None,
+                    "Built-Using": None,
+                    "Version": number,
+                    **imitation.fields,
+                },
+            )
         )
         tree.chmod(0o755)
         file = f"{name}_{number.split(':')[-1]}_{architecture()}.deb"
@@ -178,7 +194,7 @@ def _make(name: str, imitation: Imitation, suite: str, release: str, pool: Path)
 
 
 def docker(system_name: str) -> None:
-    """Make and publish Docker's packages for a system, unless that was done from the same binaries."""
+    """Make and publish Docker's packages for a system, unless these binaries' are there."""
     system = data.SYSTEMS[system_name]
     sources = [_pool_file(system.suite, s).name for i in IMITATIONS.values() for s in i.sources]
     recipe = digest(Path(__file__), " ".join(sources), DOCKER_KEY.make().public.read_bytes())

@@ -31,7 +31,11 @@ def sources(suite: str) -> list[str]:
 
 
 def build(
-    target: Path, suite: str, packages: Sequence[str], hooks: Sequence[str] = (), variant: str = "apt"
+    target: Path,
+    suite: str,
+    packages: Sequence[str],
+    hooks: Sequence[str] = (),
+    variant: str = "apt",
 ) -> None:
     """Write a Debian file tree to a tar file.
 

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import docker
 from docker.errors import DockerException
 
-from . import data, engine, hosts, inventory, keys, world
-from .common import SandboxError, say, step
+from . import archive, data, engine, hosts, inventory, keys, world
+from .common import SandboxError, locked, parallel, say, step
 from .repack import DOCKER_KEY
 
 
@@ -18,14 +20,31 @@ def write_inventory() -> Path:
     """Make the keys the hosts are reached with and write the inventory; returns its path."""
     key = keys.ssh_key(keys.CLIENT_KEY, "sandbox")
     known = keys.known_hosts([(h.name, (h.fqdn, h.name, h.ipv4, h.ipv6)) for h in data.HOSTS])
-    return inventory.write(data.HOSTS, key, known, DOCKER_KEY.make().fingerprint())
+    keys.CONTROL_PATH.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return inventory.write(
+        data.HOSTS, key, known, keys.CONTROL_PATH, DOCKER_KEY.make().fingerprint()
+    )
+
+
+def _build(systems: Iterable[str]) -> None:
+    """Build what is missing: archives first, then all that is made from them."""
+    for suite in sorted({system.suite for system in data.SYSTEMS.values()} | {data.WORLD_SUITE}):
+        archive.debian(suite)
+    write_inventory()
+    parallel(
+        # The longest first.
+        world.build_registry,
+        world.image,
+        *(functools.partial(hosts.image, system) for system in sorted(set(systems))),
+        world.build,
+    )
 
 
 def up(wanted: Sequence[data.Host]) -> None:
     """Build what is missing, start the world and *wanted* hosts."""
-    with step("up"):
-        engine.client()
-        write_inventory()
+    engine.client()
+    with locked(), step("up"):
+        _build(host.system for host in wanted)
         world.start()
         for host in wanted:
             hosts.start(host)
@@ -33,22 +52,29 @@ def up(wanted: Sequence[data.Host]) -> None:
 
 def reset(host: data.Host) -> None:
     """Replace a host by a bare one."""
-    write_inventory()
-    world.start()
-    hosts.reset(host)
+    engine.client()
+    with locked():
+        _build([host.system])
+        world.start()
+        hosts.reset(host)
 
 
 def down() -> None:
     """Stop all containers and keep them."""
     for container in engine.client().containers.list(filters=engine.labelled()):
-        with step(f"{container.name} stopped"):
+        with locked(), step(f"{container.name} stopped"):
             # The hosts are disposable: no need for them to end in good order.
             container.stop(timeout=5)
 
 
 def clean() -> None:
-    """Remove the containers, volumes, networks and images that the sandbox made, and nothing else."""
+    """Remove the containers, volumes, networks and images of the sandbox, and nothing else."""
     connection = engine.client()
+    with locked():
+        _remove_all(connection)
+
+
+def _remove_all(connection: docker.DockerClient) -> None:
     try:
         for container in connection.containers.list(all=True, filters=engine.labelled()):
             container.remove(force=True, v=True)
@@ -68,7 +94,9 @@ def clean() -> None:
 
 def status() -> None:
     """Print one line for each container."""
-    there = {c.name: c for c in engine.client().containers.list(all=True, filters=engine.labelled())}
+    there = {
+        c.name: c for c in engine.client().containers.list(all=True, filters=engine.labelled())
+    }
     rows = [(world.NAME, data.WORLD_IPV4)] + [(h.container, h.ipv4) for h in data.HOSTS]
     for name, address in rows:
         state = there[name].status if name in there else "not made"

@@ -44,7 +44,7 @@ class Stack:
     versions: its releases, oldest first.
     links: symbolic links of its tree, target by name. Not kept as links in this
         project, where they would lead nowhere.
-    renames: files whose name in the tree differs from the one here, where it would act on this project.
+    renames: files that have another name here, because theirs would act on this project.
     checks: health checks that its images bring, by service.
     """
 
@@ -88,7 +88,9 @@ class Stack:
         """The service by the image (name:tag) of every release."""
         found: dict[str, str] = {}
         for version in self.versions:
-            found.update({image: service for service, image in services(self.compose_file(version)).items()})
+            found.update(
+                {image: service for service, image in services(self.compose_file(version)).items()}
+            )
         return found
 
 
@@ -125,6 +127,9 @@ STACKS = (
         ),
         links={".env": "mailcow.conf"},
         renames={"gitignore": ".gitignore"},
-        checks={"unbound-mailcow": Check("unbound-health", 2), "clamd-mailcow": Check("idle-health", 2)},
+        checks={
+            "unbound-mailcow": Check("unbound-health", 2),
+            "clamd-mailcow": Check("idle-health", 2),
+        },
     ),
 )

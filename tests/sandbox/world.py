@@ -12,7 +12,7 @@ import shutil
 import socket
 import time
 
-from . import archive, data, engine, git, keys, registry, repack, rootfs, zones
+from . import data, engine, git, keys, registry, repack, rootfs, zones
 from .common import HERE, LOGS, STATE, SandboxError, digest, step, write_if_changed
 
 NAME = f"{data.PREFIX}-world"
@@ -38,29 +38,37 @@ def image() -> str:
 
 def _configure() -> None:
     """Write the configuration of the world's servers."""
-    names = [f"{owner}.{zone}".removeprefix("@.") for zone, owners in data.WORLD_NAMES.items() for owner in owners]
+    names = [
+        f"{owner}.{zone}".removeprefix("@.")
+        for zone, owners in data.WORLD_NAMES.items()
+        for owner in owners
+    ]
     keys.server_certificate(ETC / "tls", [*names, f"world.{data.DOMAIN}"])
     texts = zones.all_zones(data.HOSTS)
     for name, text in texts.items():
         write_if_changed(ETC / "zones" / zones.file_name(name), text)
-    write_if_changed(ETC / "named.conf", zones.server_configuration(list(texts), "/srv/world/etc/zones"))
+    write_if_changed(
+        ETC / "named.conf", zones.server_configuration(list(texts), "/srv/world/etc/zones")
+    )
     for name in ("nginx.conf", "registry.yml"):
         write_if_changed(ETC / name, (HERE / "world" / name).read_bytes())
 
 
 def build() -> None:
-    """Build everything that the world serves and is not there yet."""
-    for name, system in data.SYSTEMS.items():
-        archive.debian(system.suite)
+    """Build everything that the world serves and is not there yet; the archives must be."""
+    for name in data.SYSTEMS:
         repack.docker(name)
     git.build(ROOT / "git")
-    registry.build(ROOT / "registry")
     _configure()
 
 
+def build_registry() -> None:
+    """Build the images that the world's registry has, unless they are there."""
+    registry.build(ROOT / "registry")
+
+
 def start() -> None:
-    """Build what is missing and make sure that the world runs."""
-    build()
+    """Make sure that the world runs; what it serves must have been built."""
     wanted = image()
     recipe = digest(wanted, ETC)
     engine.network()
@@ -104,7 +112,9 @@ def _wait(limit: float = 20.0) -> None:
                     container = engine.container(NAME)
                     log = LOGS / "world.log"
                     write_if_changed(log, container.logs() if container else b"")
-                    raise SandboxError(f"the world does not answer on port {port}; see {log}") from None
+                    raise SandboxError(
+                        f"the world does not answer on port {port}; see {log}"
+                    ) from None
                 time.sleep(0.1)
 
 

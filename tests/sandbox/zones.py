@@ -12,9 +12,10 @@ from . import data
 # owner name relative to the zone, type, value
 Record = tuple[str, str, str]
 
+# Short-lived, so that what a test changes or breaks is noticed while it looks.
 HEAD = """\
-$TTL 60
-@ IN SOA ns.{domain}. hostmaster.{domain}. 1 3600 600 86400 60
+$TTL 10
+@ IN SOA ns.{domain}. hostmaster.{domain}. 1 3600 600 86400 10
 @ IN NS ns.{domain}.
 """
 
@@ -60,7 +61,9 @@ def all_zones(hosts: Sequence[data.Host]) -> dict[str, str]:
     for name, owners in data.WORLD_NAMES.items():
         zones[name] = zone([(owner, kind, value) for owner in owners for kind, value in world])
     for network, version in ((data.IPV4_NETWORK, 4), (data.IPV6_NETWORK, 6)):
-        of_family = {a: n for a, n in addresses.items() if ipaddress.ip_address(a).version == version}
+        of_family = {
+            a: n for a, n in addresses.items() if ipaddress.ip_address(a).version == version
+        }
         name, text = reverse(of_family, network)
         zones[name] = text
     # The root refers to each of them, for resolvers that start there.
