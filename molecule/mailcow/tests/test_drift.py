@@ -1,0 +1,75 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Break one thing, run the playbook: exactly that thing is repaired."""
+
+from __future__ import annotations
+
+import pytest
+from scenario import SITE, on, play
+
+MC = "/opt/mailcow-dockerized"
+CONF = MC + "/mailcow.conf"
+START = "Start the stack"
+
+CASES = {
+    "a value edited": (f"sed -i s/^LOG_LINES=.*/LOG_LINES=1/ {CONF}", ["Write mailcow.conf"]),
+    "a line removed": (f"sed -i /^USE_WATCHDOG=/d {CONF}", ["Write mailcow.conf"]),
+    "a duplicate key": (f"sed -i '1i LOG_LINES=7' {CONF}", ["Write mailcow.conf"]),
+    "an old key": (f"echo SKIP_SOLR=y >> {CONF}", ["Write mailcow.conf"]),
+    "readable to all": (f"chmod 0644 {CONF}", ["Write mailcow.conf"]),
+    "a container stopped": ("docker stop -t 2 mailcowdockerized-dovecot-mailcow-1", [START]),
+    "a container removed": ("docker rm -f mailcowdockerized-memcached-mailcow-1", [START]),
+    "daemon.json edited": (
+        "sed -i s/json-file/journald/ /etc/docker/daemon.json",
+        ["daemon.json", "Restart Docker"],
+    ),
+    "the override edited": (
+        f"sed -i /2525/d {MC}/docker-compose.override.yml",
+        ["Compose override"],
+    ),
+    "the network's MTU edited": (
+        f"sed -i s/1400/1300/ {MC}/docker-compose.override.yml",
+        ["Compose override", "Take the stack down, as its network changed", START],
+    ),
+    "the .env link gone": (f"rm {MC}/.env", ["Compose reads mailcow.conf as .env"]),
+}
+
+
+def test_a_healthy_host_changes_nothing_and_check_mode_foretells_that():
+    run = play(SITE, "--check")
+    assert (run.rc, run.changed, run.failed) == (0, [], []), run.message
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_drift_is_undone(name):
+    command, expected = CASES[name]
+    on("mail1", command)
+    run = play()
+    assert run.rc == 0, run.message
+    assert run.changed == expected
+
+
+def test_and_then_nothing_is_left_to_do():
+    run = play()
+    assert (run.rc, run.changed) == (0, []), run.message
+
+
+def test_an_administrators_own_lines_stay():
+    on("mail1", f"printf '# my note\\nMY_OWN=1\\n' >> {CONF}")
+    on("mail1", f"printf 'x-mine: {{a: 1}}\\n' >> {MC}/docker-compose.override.yml")
+    assert play().changed == []
+    assert "# my note\nMY_OWN=1\n" in on("mail1", f"cat {CONF}")
+
+
+def test_a_service_that_does_not_start_is_named_with_its_log():
+    on("mail1", f"mv {MC}/data/assets/ssl/key.pem /root/key.pem")
+    on("mail1", "docker stop -t 2 mailcowdockerized-nginx-mailcow-1")
+    try:
+        run = play(extra={"mailcow_ready_timeout": 15})
+        assert run.failed == ["Wait until mailcow answers"]
+        assert "nginx-mailcow" in run.message
+        assert "Last lines of mailcowdockerized-nginx-mailcow-1:" in run.message
+        assert "key.pem" in run.message
+    finally:
+        on("mail1", f"mv /root/key.pem {MC}/data/assets/ssl/key.pem")
+    assert play().rc == 0

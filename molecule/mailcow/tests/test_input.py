@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wrong input is refused, in words, before anything is changed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from scenario import on, play
+
+CASES = {
+    "no dot": ({"mailcow_hostname": "mail"}, "mailcow_hostname: 'mail' .*no dot.*mail.example.org"),
+    "no name": ({"mailcow_hostname": ""}, "mailcow_hostname: '' .*no dot"),
+    "unknown stack": ({"mailhost_stack": "exchange"}, "unknown stack 'exchange'; known: mailcow"),
+    "unknown key": (
+        {"mailcow_config": {"SKIP_CLAM": "y"}},
+        r"mailcow_config.SKIP_CLAM: .*no such key \(did you mean SKIP_CLAMD\?\)",
+    ),
+    "address with a port": (
+        {"mailcow_config": {"HTTP_BIND": "1.2.3.4:80"}},
+        "mailcow_config.HTTP_BIND: '1.2.3.4:80' .*one IPv4 address without a port",
+    ),
+    "a blank": (
+        {"mailcow_config": {"ADDITIONAL_SAN": "a.example.org, b.example.org"}},
+        "mailcow_config.ADDITIONAL_SAN: .*without blanks",
+    ),
+    "port 70000": (
+        {"mailcow_config": {"SMTP_PORT": 70000}},
+        "mailcow_config.SMTP_PORT: 70000 .*from 1 to 65535",
+    ),
+    "another database password": (
+        {"mailcow_config": {"DBPASS": "AnotherPassword1"}},
+        "DBPASS is not changed: the file has another value; MariaDB takes it only",
+    ),
+    "another project name": (
+        {"mailcow_config": {"COMPOSE_PROJECT_NAME": "other"}},
+        "COMPOSE_PROJECT_NAME is not changed: .*new, empty mail server",
+    ),
+    "an MTU that is none": ({"mailcow_mtu": "many"}, "mailcow_mtu is many; allowed: auto, 0"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused_before_anything_is_changed(name):
+    extra, message = CASES[name]
+    before = on("mail1", "sha256sum /opt/mailcow-dockerized/mailcow.conf")
+    run = play(extra=extra)
+    assert run.rc != 0
+    assert re.search(message, run.message, re.DOTALL), run.message
+    assert run.changed == []
+    assert len(run.failed) == 1
+    assert "Traceback" not in run.output
+    assert "AnotherPassword1" not in run.message
+    assert on("mail1", "sha256sum /opt/mailcow-dockerized/mailcow.conf") == before
+
+
+def test_a_network_at_the_wrong_place_is_a_finding_of_preflight():
+    run = play(extra={"preflight_accept": []})
+    assert run.failed == ["Stop where the stack cannot run"]
+    assert "platform.virtualisation" in run.message
+    assert "preflight_accept" in run.message

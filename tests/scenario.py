@@ -1,0 +1,202 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scenarios in molecule/ need besides Ansible: runs that are judged, and hosts to break.
+
+As a program: ``python -m scenario remember|compare|interrupt HOST`` (from within a scenario).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.hosts import find, ssh
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".build" / "scenario"
+INVENTORY = os.environ.get("MAILHOST_INVENTORY", str(ROOT / ".build/sandbox/inventory.yml"))
+SITE = ROOT / "playbooks" / "site.yml"
+
+# Files of a host with type, mode, owner, size, link target and time of change. Left out is what the
+# system itself writes all the time, and what Ansible and SSH leave in a home.
+TREE = r"""
+find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp \
+  -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd -o -path /root/.ansible \
+  -o -path /etc/.updated -o -path /var/.updated -o -name __pycache__ -o -name '*.pyc' \) -prune \
+  -o -printf '%p\t%y\t%m\t%u:%g\t%s\t%l\t%T@\n' | grep -vP '^(/|/root|/var|/etc)\td' | sort
+"""
+
+
+class ScenarioError(Exception):
+    """A scenario's step went wrong; the text says how."""
+
+
+@dataclass
+class Run:
+    """One run of a playbook: return code, output, and what happened by task name."""
+
+    rc: int
+    output: str
+    changed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    message: str = ""
+
+
+def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **env: str) -> Run:
+    """Run a playbook on the scenario's hosts.
+
+    Args:
+        playbook: its file.
+        arguments: further words for ansible-playbook, such as ``--check``.
+        extra: variables above all others.
+        env: environment variables.
+
+    Returns:
+        Run: ``changed`` and ``failed`` name tasks, without their role, in the order of the play;
+        ``message`` is the error of the first task that failed.
+    """
+    command = [
+        str(ROOT / ".build/venv/bin/ansible-playbook"),
+        "--inventory=" + INVENTORY,
+        "--inventory=" + str(scenario_directory() / "inventory.yml"),
+        "--extra-vars=" + json.dumps({"mailhost_hosts": "scenario_hosts", **(extra or {})}),
+        str(playbook),
+        *arguments,
+    ]
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+        "LC_ALL": "C.UTF-8",
+        **env,
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    run = Run(done.returncode, done.stdout + done.stderr)
+    begin = done.stdout.find("{\n")
+    try:
+        report, _end = json.JSONDecoder().raw_decode(done.stdout[begin:])
+    except ValueError:
+        run.message = run.output  # it never came to a play, or another callback was asked for
+        return run
+    for each in report["plays"]:
+        for task in each["tasks"]:
+            name = task["task"]["name"].rpartition(" : ")[2]
+            for result in task["hosts"].values():
+                if result.get("changed"):
+                    run.changed.append(name)
+                if result.get("failed") or result.get("unreachable"):
+                    run.failed.append(name)
+                    run.message = run.message or str(result.get("msg", result))
+    return run
+
+
+def scenario_directory() -> Path:
+    """The folder of the scenario that is being run."""
+    given = os.environ.get("MOLECULE_SCENARIO_DIRECTORY")
+    if not given:
+        raise ScenarioError("start it through molecule: MOLECULE_SCENARIO_DIRECTORY is not set")
+    return Path(given)
+
+
+def on(host: str, command: str, check: bool = True) -> str:
+    """Run a shell command on a host; return what it printed.
+
+    Raises:
+        ScenarioError: it failed, and ``check`` is set.
+    """
+    done = subprocess.run(ssh(find(host), command), capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        raise ScenarioError(f"{host}: {command}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def tree(host: str) -> list[str]:
+    """All files of a host that nobody but an administrator changes, one a line."""
+    return on(host, TREE).splitlines()
+
+
+def remember(host: str) -> None:
+    """Keep a list of the host's files for :func:`compare`."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    (STATE / f"{host}.tree").write_text("\n".join(tree(host)))
+
+
+def compare(host: str) -> None:
+    """Compare the host's files with those remembered.
+
+    Raises:
+        ScenarioError: they differ; the text lists where.
+    """
+    before = set((STATE / f"{host}.tree").read_text().splitlines())
+    after = set(tree(host))
+    lines = [f"- {line}" for line in sorted(before - after)]
+    lines += [f"+ {line}" for line in sorted(after - before)]
+    if lines:
+        raise ScenarioError(f"files of {host} have changed:\n" + "\n".join(lines[:40]))
+
+
+def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
+    """Start site.yml and kill everything, controller and host, once some images were pulled.
+
+    Raises:
+        ScenarioError: the run ended, or the time was over, before that.
+    """
+    log = STATE / "interrupted.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [
+                str(ROOT / ".build/venv/bin/ansible-playbook"),
+                "--inventory=" + INVENTORY,
+                "--inventory=" + str(scenario_directory() / "inventory.yml"),
+                "--extra-vars=mailhost_hosts=scenario_hosts",
+                str(SITE),
+            ],
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
+                "LC_ALL": "C.UTF-8",
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            end = time.monotonic() + limit
+            while int(on(host, "docker images -q 2>/dev/null | wc -l", check=False) or 0) < images:
+                if process.poll() is not None:
+                    raise ScenarioError(f"the run ended by itself:\n{log.read_text()[-3000:]}")
+                if time.monotonic() > end:
+                    raise ScenarioError(f"no images after {limit:.0f} s")
+                time.sleep(0.3)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    running = on(host, "docker ps -q | wc -l; pkill -9 -f 'docker-compose|docker compose'; true")
+    print(f"killed with {running.split()[0]} containers running")
+
+
+def main() -> int:
+    """Run one of the steps above."""
+    steps = {"remember": remember, "compare": compare, "interrupt": interrupt}
+    if len(sys.argv) != 3 or sys.argv[1] not in steps:
+        print(f"usage: python -m scenario {'|'.join(steps)} HOST", file=sys.stderr)
+        return 2
+    try:
+        steps[sys.argv[1]](sys.argv[2])
+    except ScenarioError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
