@@ -71,6 +71,7 @@ def pythons() -> dict[Version, Path]:
             [path, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
             capture_output=True,
             text=True,
+            check=False,
         )
         if answer.returncode == 0 and answer.stdout.strip() == f"3.{minor}":
             found[(3, minor)] = Path(path)

@@ -164,13 +164,16 @@ def prepare_home() -> None:
     its own; the copy written here does the same with what Python brings along.
     """
     settings = subprocess.run(
-        [VENV / "bin/python", "-m", "pip", "config", "list"], capture_output=True, text=True
+        [VENV / "bin/python", "-m", "pip", "config", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout
     sections: dict[str, dict[str, str]] = {}
     # What comes from the environment (":env:.NAME") wins, and so comes last.
     for line in sorted(settings.splitlines(), key=lambda line: line.startswith(":env:")):
-        name, _, value = line.partition("=")
-        section, _, option = name.replace(":env:", "global").rpartition(".")
+        name, value = line.split("=", maxsplit=1)
+        section, option = name.replace(":env:", "global").rsplit(".", maxsplit=1)
         # Several words are one a line in the file; a single one stands on the first.
         words = value.strip("'\"").replace("\\n", " ").split()
         sections.setdefault(section, {})[option] = "\n    ".join(words)
@@ -199,6 +202,7 @@ def tracked_files() -> list[Path]:
         cwd=ROOT,
         capture_output=True,
         text=True,
+        check=False,
     )
     if output.returncode != 0:
         raise StepError(f"git ls-files: {output.stderr.strip()}")
@@ -423,13 +427,17 @@ def sanity(log: Log, core: Core, python: Path) -> Count:
         PATH=os.pathsep.join(folders),
     )
     text = log.text()
-    ran = len(set(re.findall(r'^Running sanity test "([^"]+)"', text, re.MULTILINE)))
+    # A test that runs on several Pythons is counted for each.
+    ran = len(re.findall(r'^Running sanity test "', text, re.MULTILINE))
     failed = re.search(r"The (\d+) sanity test\(s\) listed below", text)
     if code != 0 and not failed:
         raise StepError(f"ansible-test ended with code {code}")
     if ran == 0:
         raise StepError("ansible-test ran no test")
     number = int(failed.group(1)) if failed else 0
+    # Once more at the end, where a reader looks first.
+    for line in re.findall(r"^ERROR: .*", text, re.MULTILINE):
+        log.say(line)
     return Count(passed=ran - number, failed=number)
 
 
@@ -443,7 +451,7 @@ def sanity_steps() -> Iterator[Step]:
         if python is None:
             first, last = map(cores.text, core.controller)
             need = f"no Python {first} to {last} here"
-            yield Step(name, lambda _, note=need: Count(skipped=1, note=note))
+            yield Step(name, lambda log, note=need: Count(skipped=1, note=note))
         else:
             yield Step(name, lambda log, c=core, p=python: sanity(log, c, p))
 

@@ -111,6 +111,7 @@ choose_python() {
     esac
 }
 
+# shellcheck disable=SC2317,SC2329  # called through step
 make_venv() {
     rm -rf "$VENV"
     "$python" -m venv "$VENV" || return
@@ -120,6 +121,7 @@ make_venv() {
 
 # The bundle is one zip of half a gigabyte unpacked; only the folders named in
 # collections.txt are taken out of it.
+# shellcheck disable=SC2317,SC2329  # called through step
 make_collections() {
     rm -rf "$BUILD/collections" "$BUILD/bundle"
     mkdir -p "$COLLECTIONS/postmaster"
