@@ -180,7 +180,8 @@ def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    running = on(host, "docker ps -q | wc -l; pkill -9 -f 'docker-compose|docker compose'; true")
+    # The brackets keep the pattern from matching the shell that holds it.
+    running = on(host, "docker ps -q | wc -l; pkill -9 -f '[d]ocker[ -]compose'; true", check=False)
     print(f"killed with {running.split()[0]} containers running")
 
 

@@ -21,7 +21,7 @@ CASES = {
     "a container removed": ("docker rm -f mailcowdockerized-memcached-mailcow-1", [START]),
     "daemon.json edited": (
         "sed -i s/json-file/journald/ /etc/docker/daemon.json",
-        ["daemon.json", "Restart Docker"],
+        ["Write daemon.json", "Restart Docker"],
     ),
     "the override edited": (
         f"sed -i /2525/d {MC}/docker-compose.override.yml",
