@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_engine
@@ -56,8 +57,8 @@ RETURN = r"""
 _value:
   description:
     - C(refusal) is a sentence, empty when nothing stands against it. C(install) are the packages,
-      C(missing) those of them that are not there in the wanted version, C(remove) the installed ones
-      that are in the way, and C(repository) options of
+      C(missing) those of them that are not there in the wanted version, C(remove) the installed
+      ones that are in the way, and C(repository) options of
       M(postmaster.mailhost.package_repository), empty where none is needed.
   type: dict
 """
@@ -75,14 +76,15 @@ def docker_plan(
         return docker_engine.plan(host, source, str(version), replace, repository_url)
     except (KeyError, TypeError):
         raise AnsibleFilterError(
-            "docker_plan wants what postmaster.mailhost.host_info returned with gather: [system, docker]"
+            "docker_plan wants what postmaster.mailhost.host_info returned with gather: "
+            "[system, docker]"
         ) from None
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from None
 
 
 def docker_shortfall(docker: dict[str, Any]) -> str:
-    """Say what keeps an engine from serving a container stack; see :func:`docker_engine.shortfall`."""
+    """Say what keeps an engine from serving a stack; see :func:`docker_engine.shortfall`."""
     try:
         return docker_engine.shortfall(docker)
     except (KeyError, TypeError):

@@ -125,13 +125,14 @@ _RELAY = (
 )
 
 
-#: Says what a running daemon still needs, from before the file is written until it is done. A run that
-#: is broken off in between is so noticed by the next one. A reboot, which does it too, empties /run.
+#: Says what a running daemon still needs, from before the file is written until it is done. A run
+#: that is broken off in between is so noticed by the next one. A reboot, which does it too, empties
+#: /run.
 PENDING_FILE = "/run/mailhost-docker-daemon.pending"
 
 
 class DaemonConfigError(Exception):
-    """The configuration cannot be used; the text names key or file, what is wrong, what is allowed."""
+    """The configuration cannot be used; the text names key or file, what is wrong and allowed."""
 
 
 class Merge(NamedTuple):
@@ -234,8 +235,8 @@ def plan(
         validated = _validate(host, change.after.decode("utf-8"), version, path)
         if not validated and version is not None:
             warnings.append(
-                "the engine has version {0} and cannot check a configuration, as it can from 23 on; "
-                "only its form was checked".format(version)
+                "the engine has version {0} and cannot check a configuration, as it can from 23 "
+                "on; only its form was checked".format(version)
             )
     action = merged.action
     if start is None:
@@ -291,8 +292,10 @@ def parse(text: str | None, path: str) -> dict[str, Any]:
         if isinstance(error, json.JSONDecodeError):
             where = " in line {0}, column {1}".format(error.lineno, error.colno)
         raise DaemonConfigError(
-            "{0} is no valid JSON: {1}{2}. It was left as it is; repair it or remove it, the daemon "
-            "could not start with it either".format(path, getattr(error, "msg", error), where)
+            "{0} is no valid JSON: {1}{2}. It was left as it is; repair it or remove it, the "
+            "daemon could not start with it either".format(
+                path, getattr(error, "msg", error), where
+            )
         ) from None
     if not isinstance(value, dict):
         raise DaemonConfigError(
@@ -439,8 +442,10 @@ def judge(config: Mapping[str, Any], path: str) -> list[str]:
         (
             bool(config.get("userns-remap")),
             "userns-remap",
-            "mail stacks have containers on the host's network and privileged ones, which Docker "
-            "refuses with it",
+            (
+                "mail stacks have containers on the host's network and privileged ones, which "
+                "Docker refuses with it"
+            ),
         ),
     ):
         if wrong:
@@ -452,13 +457,13 @@ def judge(config: Mapping[str, Any], path: str) -> list[str]:
     warnings = []
     if config.get("userland-proxy") is False:
         warnings.append(
-            "userland-proxy is false: with mailcow's isolation rule the loopback ports for database "
-            "and Redis may not answer on the host"
+            "userland-proxy is false: with mailcow's isolation rule the loopback ports for "
+            "database and Redis may not answer on the host"
         )
     if config.get("firewall-backend") == "nftables":
         warnings.append(
-            "firewall-backend is nftables: there is no chain DOCKER-USER then, so rules and bans in "
-            "it have no effect"
+            "firewall-backend is nftables: there is no chain DOCKER-USER then, so rules and bans "
+            "in it have no effect"
         )
     return warnings
 
@@ -512,7 +517,7 @@ def _validate(host: Host, text: str, version: str | None, path: str) -> bool:
         for word in (command.group(2).split() if command else [])
         if not word.startswith(("$", "--config-file"))
     ]
-    answer = host.run([daemon, "--validate", "--config-file=/dev/stdin"] + flags, input=text)
+    answer = host.run([daemon, "--validate", "--config-file=/dev/stdin", *flags], input=text)
     if answer.rc != 0:
         reason = (answer.stderr.strip() or answer.stdout.strip()).splitlines()
         raise DaemonConfigError(

@@ -110,8 +110,8 @@ PLUGIN_DIRECTORIES = (
 ENGINE_FLOOR = 24
 COMPOSE_FLOOR = 2
 
-#: Releases whose own packages stay below the floors: versions of the engine and of Compose. Elsewhere
-#: the versions are looked at once they are installed.
+#: Releases whose own packages stay below the floors: versions of the engine and of Compose.
+#: Elsewhere the versions are looked at once they are installed.
 #: https://packages.debian.org/docker.io and https://packages.debian.org/docker-compose
 TOO_OLD = {
     ("debian", "11"): ("20.10.5", "1.25.0"),
@@ -131,8 +131,10 @@ def refusal(source: str, distribution: dict[str, Any]) -> str:
     """
     family = distribution["family"]
     if family not in (host_info.DEBIAN, host_info.REDHAT):
-        return "{0} is neither of Debian's nor of Red Hat's family, for which packages exist".format(
-            distribution["name"] or "this system"
+        return (
+            "{0} is neither of Debian's nor of Red Hat's family, for which packages exist".format(
+                distribution["name"] or "this system"
+            )
         )
     if source == "docker":
         if distribution["id"] in REPOSITORY_FOLDERS:
@@ -142,8 +144,9 @@ def refusal(source: str, distribution: dict[str, Any]) -> str:
         )
     advice = "; use docker_source: docker"
     if family == host_info.REDHAT:
-        return "{0} has no Docker engine of its own, only Podman, which the stacks do not support{1}".format(
-            distribution["name"], advice
+        return (
+            "{0} has no Docker engine of its own, only Podman, which the stacks do not "
+            "support{1}".format(distribution["name"], advice)
         )
     versions = TOO_OLD.get((distribution["id"], distribution["version"]))
     if versions is None:
@@ -158,7 +161,7 @@ def refusal(source: str, distribution: dict[str, Any]) -> str:
 
 def package_names(source: str, distribution: dict[str, Any]) -> list[str]:
     """Return the packages to install; none where :func:`refusal` has a reason."""
-    if source == "distribution" and "ubuntu" in [distribution["id"]] + list(distribution["like"]):
+    if source == "distribution" and "ubuntu" in [distribution["id"], *distribution["like"]]:
         return list(PACKAGES["distribution", "ubuntu"])
     return list(PACKAGES.get((source, distribution["family"]), []))
 
@@ -204,20 +207,23 @@ def plan(
     system, docker = host["system"]["distribution"], host["docker"]
     installed = docker["packages"]
     names = package_names(source, system)
-    in_the_way = [name for name in FOREIGN.get((source, system["family"]), []) if installed.get(name)]
+    in_the_way = [
+        name for name in FOREIGN.get((source, system["family"]), []) if installed.get(name)
+    ]
     # containerd.io and docker.io bring these along; a package's own parts are not in its way.
     in_the_way = [name for name in in_the_way if name not in names]
     install = [_specification(name, version, source, system["family"]) for name in names]
     missing = [
         entry
         for name, entry in zip(names, install)
-        if not installed.get(name)
-        or (name != entry and not _matches(installed[name], version))
+        if not installed.get(name) or (name != entry and not _matches(installed[name], version))
     ]
     reason = refusal(source, system) or _in_the_way(source, docker, in_the_way, replace)
     if not reason and host["system"]["service_manager"] != "systemd":
-        reason = "systemd does not run here ({0} does); Docker's packages start it with that".format(
-            host["system"]["service_manager"] or "nothing known"
+        reason = (
+            "systemd does not run here ({0} does); Docker's packages start it with that".format(
+                host["system"]["service_manager"] or "nothing known"
+            )
         )
     return {
         "refusal": reason,
@@ -325,7 +331,7 @@ def info(host: Host) -> dict[str, Any]:
     """Return what there is of Docker.
 
     Returns:
-        dict: ``vendor`` (``docker``, ``distribution``, ``snap``, ``podman``, ``other`` or ``none``),
+        dict: ``vendor`` (``docker``, ``distribution``, ``snap``, ``podman``, ``other``, ``none``),
         ``command`` and ``daemon`` (paths or None), ``running`` (does the engine answer),
         ``version`` (of the engine that answers, else of the one installed), ``installed_version``,
         ``api_version``, ``compose_version`` (of the plugin), ``service`` with ``active`` and
@@ -425,18 +431,18 @@ def ask(host: Host, path: str, timeout: float = 5.0) -> Any:
 
 
 def started(host: Host) -> float | None:
-    """Return when the daemon was started, in seconds since the epoch; None when it does not run."""
-    pid = (host.read(PID_FILE) or "").strip()
-    if not pid.isdigit():
-        return None
-    # Field 22, counted behind the name, which may hold blanks and parentheses: proc(5).
-    fields = (host.read("/proc/{0}/stat".format(pid)) or "").rpartition(")")[2].split()
-    boot = re.search(r"^btime (\d+)$", host.read("/proc/stat") or "", re.MULTILINE)
-    if len(fields) < 20 or boot is None:
-        return None
-    import os
+    """Return when the daemon was started, in seconds since the epoch; None when it does not run.
 
-    return int(boot.group(1)) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    It writes its PID file when it starts. The time in /proc would do as well, were it not counted
+    from a boot time in whole seconds.
+    """
+    pid = (host.read(PID_FILE) or "").strip()
+    status = host.stat(PID_FILE)
+    # After a crash the file stays, and the number may be another process' by now.
+    comm = host.read("/proc/{0}/comm".format(pid)) if pid.isdigit() else None
+    if status is None or (comm or "").strip() != "dockerd":
+        return None
+    return status.st_mtime
 
 
 def _run_all(host: Host, calls: dict[str, list[str]]) -> dict[str, str]:

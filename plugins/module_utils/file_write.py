@@ -9,9 +9,10 @@ Owner, group and the SELinux label of the old file are kept.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
@@ -24,7 +25,7 @@ class FileWriteError(Exception):
 
 
 class Change(NamedTuple):
-    """What a file is and what it is to be: ``changed``, the diff and the writing come from it alone.
+    """What a file is and what it is to be: ``changed``, diff and writing come from it alone.
 
     Attributes:
         path: absolute path.
@@ -98,9 +99,9 @@ def replace(
 ) -> str:
     """Give a file new content, atomically.
 
-    A symbolic link is followed: it stays, and the file that it leads to is replaced. The new content
-    is written to a file in the same directory that nobody but its owner can read until it has its
-    final owner, and is then moved over the old one.
+    A symbolic link is followed: it stays, and the file that it leads to is replaced. The new
+    content is written to a file in the same directory that nobody but its owner can read until it
+    has its final owner, and is then moved over the old one.
 
     Args:
         path: absolute path; its directory must exist.
@@ -132,7 +133,7 @@ def replace(
         with _create(temporary, mode & 0o600) as stream:
             stream.write(data)
             _own(stream.fileno(), old, owner, group)
-            # After the owner is right: a mode such as 0640 must not show the content to a wrong group.
+            # After the owner: a mode such as 0640 must not show the content to a wrong group.
             os.fchmod(stream.fileno(), mode)
             if label is not None:
                 os.setxattr(stream.fileno(), _LABEL, label)
@@ -181,7 +182,9 @@ def set_attributes(
         if mode is not None:
             os.chmod(target, mode)
     except OSError as error:
-        raise FileWriteError(_sentence("cannot set the mode or owner of", path, target, error))
+        raise FileWriteError(
+            _sentence("cannot set the mode or owner of", path, target, error)
+        ) from error
 
 
 def make_directory(path: str, mode: int = 0o755) -> list[str]:
@@ -204,7 +207,9 @@ def make_directory(path: str, mode: int = 0o755) -> list[str]:
             os.mkdir(place, mode & 0o700)
             os.chmod(place, mode)
         except OSError as error:
-            raise FileWriteError(_sentence("cannot make the directory", path, place, error))
+            raise FileWriteError(
+                _sentence("cannot make the directory", path, place, error)
+            ) from error
     return missing
 
 
@@ -222,7 +227,7 @@ def remove(path: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        raise FileWriteError(_sentence("cannot remove", path, path, error))
+        raise FileWriteError(_sentence("cannot remove", path, path, error)) from error
     return True
 
 
@@ -281,7 +286,7 @@ def _copy(target: str, mode: int, old: os.stat_result) -> str:
     raise FileWriteError("cannot back up {0}: {1}~ and 99 more exist".format(target, base))
 
 
-def _create(path: str, mode: int):
+def _create(path: str, mode: int) -> BinaryIO:
     """Open a new file for writing that has this mode from its first moment."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, mode), "wb")
@@ -297,7 +302,7 @@ def _own(handle: int, old: os.stat_result | None, owner: int | None, group: int 
 
 
 def _label(target: str) -> bytes | None:
-    """Return a file's SELinux label, None on a system without SELinux or with an unlabelled file."""
+    """Return a file's SELinux label, None without SELinux or when the file has none."""
     if not os.path.exists("/sys/fs/selinux/enforce"):
         return None
     try:
@@ -307,7 +312,7 @@ def _label(target: str) -> bytes | None:
 
 
 def _sync_directory(target: str) -> None:
-    """Write the directory's new entry to the disk; a file system that cannot do it is left alone."""
+    """Write the directory's new entry to the disk, where the file system can do that."""
     try:
         handle = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
@@ -322,10 +327,8 @@ def _sync_directory(target: str) -> None:
 
 def _discard(path: str) -> None:
     """Remove a file that was begun, if it is there."""
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 def _random() -> str:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What roles must know about a host before they decide: one answer instead of many tasks.
 
-Each function takes the host and returns plain data. What cannot be found out is None, never a guess.
+Each function takes the host and returns plain data. What cannot be found out is None, never a
+guess.
 """
 
 from __future__ import annotations
@@ -52,15 +53,15 @@ def distribution(host: Host) -> dict[str, Any]:
 
     Returns:
         dict: ``id``, ``version`` and ``codename`` (texts, empty when not known), ``like`` (list of
-        distributions it derives from), ``family`` (``debian``, ``redhat`` or ``other``) and ``name``
-        for people.
+        distributions it derives from), ``family`` (``debian``, ``redhat`` or ``other``) and
+        ``name`` for people.
     """
     fields = os_release(host)
     name = fields.get("ID", "").lower()
     like = fields.get("ID_LIKE", "").lower().split()
     family = "other"
     for candidate, members in _FAMILIES.items():
-        if set([name] + like) & set(members):
+        if {name, *like} & set(members):
             family = candidate
             break
     return {
@@ -74,7 +75,7 @@ def distribution(host: Host) -> dict[str, Any]:
 
 
 def architecture(host: Host) -> dict[str, Any]:
-    """Return the architecture: the kernel's name, and the one that packages are for in Debian's name.
+    """Return the architecture: the kernel's name, and in Debian's name the one of packages.
 
     They differ where a 64-bit kernel runs a 32-bit system.
     """
@@ -114,7 +115,7 @@ def packages(host: Host, names: Sequence[str]) -> dict[str, Any]:
         }
     found: dict[str, Any] = dict.fromkeys(names)
     query = "%{NAME}\\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\\n"
-    answer = host.run(["rpm", "-q", "--qf", query] + list(names))
+    answer = host.run(["rpm", "-q", "--qf", query, *names])
     for line in answer.stdout.splitlines():
         name, tab, version = line.partition("\t")
         if tab and name in found:
@@ -140,9 +141,9 @@ def paths(host: Host, names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
     Returns:
         dict: path to ``exists`` (a link that leads nowhere does not), ``type`` (``file``,
-        ``directory``, ``socket``, ``link`` or ``other``; None when there is nothing), ``target`` (of a
-        link, else None), and of what a link leads to ``mode`` (octal digits), ``size`` (bytes), ``uid``
-        and ``gid``.
+        ``directory``, ``socket``, ``link`` or ``other``; None when there is nothing), ``target``
+        (of a link, else None), and of what a link leads to ``mode`` (octal digits), ``size``
+        (bytes), ``uid`` and ``gid``.
     """
     found = {}
     for name in names:
@@ -173,7 +174,10 @@ def default_route(host: Host) -> dict[str, Any]:
         link), ``mtu`` of the interface in bytes, and ``source``, the address that outgoing
         connections have (None when it cannot be found out).
     """
-    return {"ipv4": _route(host, "-4", _ipv4_route(host)), "ipv6": _route(host, "-6", _ipv6_route(host))}
+    return {
+        "ipv4": _route(host, "-4", _ipv4_route(host)),
+        "ipv6": _route(host, "-6", _ipv6_route(host)),
+    }
 
 
 def _route(host: Host, family: str, found: tuple[str, Any] | None) -> dict[str, Any] | None:
@@ -246,7 +250,9 @@ def _dpkg_stanzas(host: Host, names: Sequence[str]) -> dict[str, dict[str, str]]
                 break
             end = text.find("\n\n", position + 1)
             stanza = text[position + 1 : end if end >= 0 else len(text)]
-            fields = dict(re.findall(r"^(Status|Version|Architecture): *(.*)$", stanza, re.MULTILINE))
+            fields = dict(
+                re.findall(r"^(Status|Version|Architecture): *(.*)$", stanza, re.MULTILINE)
+            )
             entry = {key.lower(): value for key, value in fields.items()}
             entry.setdefault("version", "")
             if name not in found or entry.get("status", "").endswith(" ok installed"):

@@ -13,6 +13,7 @@ import base64
 import binascii
 import hashlib
 import re
+from typing import Iterator
 
 _PUBLIC_KEY = 6
 _SECRET_KEYS = (5, 7)
@@ -56,8 +57,8 @@ def fingerprints(data: bytes) -> list[str]:
     """Return the fingerprints of the primary keys in a key file, in the file's order.
 
     Args:
-        data: one or more public keys with their subkeys, user IDs and signatures; in ASCII armour or
-            binary.
+        data: one or more public keys with their subkeys, user IDs and signatures; in ASCII armour
+            or binary.
 
     Returns:
         list[str]: 40 upper-case hexadecimal digits each.
@@ -78,10 +79,10 @@ def fingerprints(data: bytes) -> list[str]:
 
 
 def dearmour(data: bytes) -> bytes:
-    """Return the packets of a key file; several armoured blocks are joined, binary data is returned.
+    """Return the packets of a key file; armoured blocks are joined, binary data stays as it is.
 
-    The checksum at a block's end is not checked: RFC 9580 section 6.1 forbids to refuse a block for it,
-    and the fingerprint is the better check.
+    The checksum at a block's end is not checked: RFC 9580 section 6.1 forbids to refuse a block for
+    it, and the fingerprint is the better check.
 
     Raises:
         OpenPGPError: the data is neither armoured nor binary OpenPGP data.
@@ -143,7 +144,7 @@ def _block(text: str) -> bytes:
         raise OpenPGPError("its armour holds something that is not base64") from None
 
 
-def _packets(data: bytes):
+def _packets(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield tag and body of each packet (RFC 9580 section 4.2)."""
     position = 0
     while position < len(data):
@@ -186,7 +187,7 @@ def _number(data: bytes, position: int, width: int) -> int:
 
 
 def _fingerprint(body: bytes) -> str:
-    """Return the fingerprint of a public key packet's body (RFC 9580 section 5.5.4.2, version 4)."""
+    """Return the fingerprint of a version 4 public key packet (RFC 9580 section 5.5.4.2)."""
     version = body[0] if body else 0
     if version == 4 and len(body) > 0xFFFF:
         raise OpenPGPError("it is not a key, or damaged")
@@ -195,7 +196,7 @@ def _fingerprint(body: bytes) -> str:
             "its key has version {0}, which is not supported; version 4 is".format(version)
         )
     # SHA-1 is what defines the fingerprint of a version 4 key; nothing else is meant by it here.
-    digest = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body)  # noqa: S324
+    digest = hashlib.sha1(b"\x99" + len(body).to_bytes(2, "big") + body)
     return digest.hexdigest().upper()
 
 

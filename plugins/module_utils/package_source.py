@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Package repositories: the files that describe one to APT or DNF, and the key that signs it.
 
-APT: a deb822 file (sources.list(5)) whose Signed-By names a key of its own, so that this key vouches
-for this repository and for no other. DNF: a .repo file (dnf.conf(5)) with gpgcheck and its key.
+APT: a deb822 file (sources.list(5)) whose Signed-By names a key of its own, so that this key
+vouches for this repository and for no other. DNF: a .repo file (dnf.conf(5)) with gpgcheck and its key.
 """
 
 from __future__ import annotations
@@ -70,7 +70,11 @@ PLACES = {
     APT: Place(
         "/etc/apt/sources.list.d",
         "/etc/apt/keyrings",
-        ("/etc/apt/sources.list", "/etc/apt/sources.list.d/*.list", "/etc/apt/sources.list.d/*.sources"),
+        (
+            "/etc/apt/sources.list",
+            "/etc/apt/sources.list.d/*.list",
+            "/etc/apt/sources.list.d/*.sources",
+        ),
         "{0}.sources",
         "{0}.asc",
     ),
@@ -304,7 +308,7 @@ def disable(path: str, text: str, numbers: Sequence[int]) -> str:
         start = first - 1
         if path.endswith(".repo"):
             kept = [line for line in entry[1:] if not re.match(r"^enabled\s*=", line)]
-            new = [entry[0].rstrip("\n") + "\n", "enabled=0\n"] + kept
+            new = [entry[0].rstrip("\n") + "\n", "enabled=0\n", *kept]
         elif path.endswith(".sources"):
             new = ["Enabled: no\n"] + [
                 line for line in entry if not re.match(r"^enabled\s*:", line, re.IGNORECASE)
@@ -351,9 +355,7 @@ def fetch(url: str, timeout: float = 20.0, attempts: int = 3) -> bytes:
     raise PackageSourceError("the key {0} cannot be fetched: {1}".format(url, reason))
 
 
-def _key(
-    host: Host, source: Source, path: str, get: Callable[[str], bytes]
-) -> tuple[bytes, bool]:
+def _key(host: Host, source: Source, path: str, get: Callable[[str], bytes]) -> tuple[bytes, bool]:
     """Return the key file's wanted content, and whether it was fetched."""
     present = host.read_bytes(path, KEY_LIMIT)
     if present is not None and not source.key:
@@ -385,7 +387,7 @@ def _entries(path: str, text: str) -> list[tuple[int, list[str]]]:
     if path.endswith(".repo"):
         starts = [n for n, line in enumerate(lines) if re.match(r"^\[.+\]\s*$", line)]
         return [
-            (start + 1, lines[start:end]) for start, end in zip(starts, starts[1:] + [len(lines)])
+            (start + 1, lines[start:end]) for start, end in zip(starts, [*starts[1:], len(lines)])
         ]
     if path.endswith(".sources"):
         entries: list[tuple[int, list[str]]] = []
@@ -403,13 +405,13 @@ def _entries(path: str, text: str) -> list[tuple[int, list[str]]]:
 
 
 def _one_line(line: str) -> list[str]:
-    """Return the address of a one-line entry of sources.list(5) as a list, empty for other lines."""
+    """Return the address of a one-line entry of sources.list(5) in a list, else an empty one."""
     match = re.match(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s*)?(\S+)\s+\S", line)
     return [match.group(1)] if match else []
 
 
 def _fields(lines: Sequence[str], separator: str) -> dict[str, str]:
-    """Return fields by lower-case name; a line that begins with a blank continues the one before."""
+    """Return fields by lower-case name; a line that begins with a blank continues a field."""
     fields: dict[str, str] = {}
     name = ""
     for line in lines:

@@ -39,8 +39,8 @@ options:
     default: []
   ipv6:
     description:
-      - Whether containers get IPv6. Writes the keys that the engine's version needs for it, C(ipv6),
-        and below 28 C(fixed-cidr-v6), and below 27 C(ip6tables) and C(experimental). A
+      - Whether containers get IPv6. Writes the keys that the engine's version needs for it,
+        C(ipv6), and below 28 C(fixed-cidr-v6), and below 27 C(ip6tables) and C(experimental). A
         C(fixed-cidr-v6) that is there is kept.
       - Left as it is when not set.
     type: bool

@@ -81,7 +81,13 @@ system:
         - C(id), C(version), C(codename), C(name), C(like) (list) and C(family), which is V(debian),
           V(redhat) or V(other).
       type: dict
-      sample: {id: debian, version: "13", codename: trixie, name: Debian GNU/Linux 13 (trixie), like: [], family: debian}
+      sample:
+        id: debian
+        version: "13"
+        codename: trixie
+        name: Debian GNU/Linux 13 (trixie)
+        like: []
+        family: debian
     architecture:
       description: C(kernel) is the kernel's name, C(debian) Debian's.
       type: dict

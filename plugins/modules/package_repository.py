@@ -132,7 +132,9 @@ duplicates:
   returned: success
   type: list
   elements: str
-  sample: ["/etc/apt/sources.list.d/docker.list:1: deb https://download.docker.com/linux/debian trixie stable"]
+  sample:
+    - "/etc/apt/sources.list.d/docker.list:1: deb https://download.docker.com/linux/debian trixie
+      stable"
 backup_files:
   description: Copies of the files in which entries were disabled.
   returned: success

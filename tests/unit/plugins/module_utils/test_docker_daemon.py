@@ -216,7 +216,7 @@ VALIDATE = (
     "/usr/bin/dockerd --validate --config-file=/dev/stdin -H fd:// "
     "--containerd=/run/containerd/containerd.sock"
 )
-STARTED = 1795231075 + 2823.10
+STARTED = 1795231075.25
 
 
 @pytest.fixture
@@ -225,9 +225,9 @@ def daemon(make_host):
 
     def daemon(version="28.5.2", running=True, verdict=None, text=None, extra=None):
         files = {
-            "/proc/stat": "cpu 1\nbtime 1795231075\n",
-            "/proc/733/stat": "733 (dockerd) S 1 " + "0 " * 17 + "282310 0 0",
-            "/proc/net/route": "Iface\neth0\t00000000\t0100630A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
+            "/proc/733/comm": "dockerd",
+            "/proc/net/route": "Iface\n"
+            "eth0\t00000000\t0100630A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n",
             "/sys/class/net/eth0/mtu": "1400",
         }
         if running:
@@ -244,7 +244,10 @@ def daemon(make_host):
         }
         if verdict is not None:
             commands[VALIDATE] = verdict
-        return make_host(files, {"programs": ["dockerd"], "commands": commands})
+        host = make_host(files, {"programs": ["dockerd"], "commands": commands})
+        if running:
+            os.utime(os.path.join(host.root, "run/docker.pid"), (STARTED, STARTED))
+        return host
 
     return daemon
 
@@ -364,7 +367,7 @@ def test_options_are_refused(daemon, options, reason):
 
 def test_a_setting_of_the_file_that_breaks_mail_is_refused_until_it_goes(daemon):
     host = daemon(text='{"userns-remap": "default"}', verdict=OK)
-    with pytest.raises(DaemonConfigError, match="/etc/docker/daemon.json would have userns-remap"):
+    with pytest.raises(DaemonConfigError, match=PATH + " would have userns-remap"):
         docker_daemon.plan(host, {})
     assert docker_daemon.plan(host, {}, absent=["userns-remap"]).change.after == b"{}\n"
 

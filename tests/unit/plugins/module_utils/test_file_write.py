@@ -18,7 +18,7 @@ def mode_of(path) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-@pytest.fixture(params=[0o000, 0o022, 0o077], ids=lambda mask: "umask {0:03o}".format(mask))
+@pytest.fixture(params=[0o000, 0o022, 0o077], ids="umask {0:03o}".format)
 def umask(request):
     old = os.umask(request.param)
     yield
@@ -217,5 +217,5 @@ def test_a_change_knows_what_differs_and_makes_it_so(tmp_path):
 
 
 def test_a_change_of_what_is_no_file(tmp_path):
-    with pytest.raises(file_write.FileWriteError, match="cannot read .*: it is a directory"):
+    with pytest.raises(file_write.FileWriteError, match=r"cannot read .*: it is a directory"):
         file_write.plan(Host(), str(tmp_path), b"", 0o644)

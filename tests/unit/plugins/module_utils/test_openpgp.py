@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fingerprints: keys made by GnuPG (tests/unit/plugins/module_utils/keys), damaged and wrong data.
 
-The expected fingerprints are GnuPG's; where it is installed, every keyring of the system is compared
-with what it says as well.
+The expected fingerprints are GnuPG's; where it is installed, every keyring of the system is
+compared with what it says as well.
 """
 
 from __future__ import annotations
