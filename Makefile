@@ -55,6 +55,7 @@ docs:
 	@$(SETUP) run
 	@$(PYTHON_IN_VENV) tests/readme.py
 	@PYTHONPATH=.build/collections $(PYTHON_IN_VENV) tests/checks_doc.py
+	@PYTHONPATH=.build/collections $(PYTHON_IN_VENV) tests/keys_doc.py
 
 shell:
 	@$(SETUP) sandbox
