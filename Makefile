@@ -65,5 +65,5 @@ shell:
 clean:
 	@if [ -x $(PYTHON_IN_VENV) ] && [ -d .build/sandbox ]; then $(SANDBOX) clean; fi
 	@sh tests/sandbox/engine.sh stop
-	@rm -rf .build
+	@rm -rf .build .hypothesis .pytest_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

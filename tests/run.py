@@ -151,6 +151,7 @@ def clean_environment() -> dict[str, str]:
         "ANSIBLE_INJECT_FACT_VARS": "false",
         "NO_COLOR": "1",
         "ANSIBLE_NOCOLOR": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(BUILD / "hypothesis"),
         # Tables are not cut at 80 columns.
         "COLUMNS": "160",
     }
