@@ -24,7 +24,7 @@ help:
 	@echo 'make preflight            can the host be a mail host? [INVENTORY=path] [LIMIT=pattern] [ARGS=...]'
 	@echo 'make test                 every test: about 20 minutes the first time'
 	@echo 'make check                the quick part: lint and unit tests'
-	@echo 'make docs                 write what is generated: the READMEs of the roles, docs/checks.md'
+	@echo 'make docs                 write what is generated: the READMEs of the roles, tables in docs/'
 	@echo 'make shell HOST=mail1     a root shell on a sandbox host'
 	@echo 'make clean                remove .build and the containers, networks and images of the sandbox'
 	@echo
@@ -54,7 +54,7 @@ check:
 docs:
 	@$(SETUP) run
 	@$(PYTHON_IN_VENV) tests/readme.py
-	@PYTHONPATH=.build/collections $(PYTHON_IN_VENV) tests/checks_doc.py
+	@for script in tests/*_doc.py; do PYTHONPATH=.build/collections $(PYTHON_IN_VENV) $$script || exit; done
 	@PYTHONPATH=.build/collections $(PYTHON_IN_VENV) tests/keys_doc.py
 
 shell:
