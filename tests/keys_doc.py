@@ -66,7 +66,7 @@ def _default(key: dict) -> str:
     if key["generate"]:
         return f"random, {key['generate']} characters"
     if key["default"] is None:
-        return "–" if key["optional"] else "required"
+        return "-" if key["optional"] else "required"
     return f"`{key['default']}`" if key["default"] else "empty"
 
 
