@@ -329,14 +329,16 @@ def fetch(url: str, timeout: float = 20.0, attempts: int = 3) -> bytes:
     import ssl
     import time
     import urllib.error
-    import urllib.request
+
+    # Late, as it takes a tenth of a second that a host which has the key need not spend.
+    from ansible.module_utils.urls import open_url
 
     reason = ""
     for attempt in range(attempts):
         if attempt:
             time.sleep(attempt)
         try:
-            with urllib.request.urlopen(url, timeout=timeout) as answer:
+            with open_url(url, timeout=timeout) as answer:
                 data = answer.read(KEY_LIMIT + 1)
         except urllib.error.HTTPError as error:
             reason = "the server answered {0} {1}".format(error.code, error.reason)

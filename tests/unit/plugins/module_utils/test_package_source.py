@@ -204,7 +204,7 @@ def test_disabled_text():
     assert package_source.disable("a.list", LIST, [3]).splitlines()[2].startswith("# deb [arch")
     stanza = package_source.disable("a.sources", SOURCES, [6]).split("\n\n")[1]
     assert stanza.splitlines()[0] == "Enabled: no" and "enabled: yes" not in stanza
-    section = package_source.disable("a.repo", REPO, [1]).split("\n\n")[0]
+    section = package_source.disable("a.repo", REPO, [1]).partition("\n\n")[0]
     assert section.splitlines()[:2] == ["[docker-ce-stable]", "enabled=0"]
     assert "enabled = 1" not in section
 
