@@ -15,6 +15,9 @@ export ANSIBLE_CONFIG
 # Ansible insists on UTF-8, and a bare server has no locale set.
 export LC_ALL = C.UTF-8
 
+# A play without hosts would end with success, and nothing would have been done.
+site preflight: export ANSIBLE_HOST_PATTERN_MISMATCH = error
+
 .DEFAULT_GOAL := help
 .PHONY: help site preflight test check docs shell clean
 

@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
                 "msg": "%s is not touched, as it cannot be merged: %s" % (path, error),
             }
         if merged == (present or {}) or not merged:
-            return {"changed": False, "path": path, "changed_sections": []}
+            return {"changed": False, "path": path, "sections": []}
         content = HEADER + yaml.dump(merged, Dumper=Dumper, sort_keys=False, width=1000)
         written = {} if self._task.check_mode else self._write(args, content, task_vars)
         if written.get("failed"):
@@ -114,7 +114,7 @@ class ActionModule(ActionBase):
         return {
             "changed": True,
             "path": path,
-            "changed_sections": sections,
+            "sections": sections,
             "backup_file": written.get("backup_file", ""),
             "diff": {
                 "before": text,

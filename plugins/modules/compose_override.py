@@ -71,8 +71,8 @@ path:
   returned: success
   type: str
   sample: /opt/mailcow-dockerized/docker-compose.override.yml
-changed_sections:
-  description: Top-level sections that changed.
+sections:
+  description: Top-level sections that were not as wanted.
   returned: success
   type: list
   elements: str

@@ -178,6 +178,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+differs:
+  description:
+    - Whether the file was not as wanted. The same as C(changed), for plays in which C(changed_when)
+      says something else.
+  returned: success
+  type: bool
+  sample: true
 changed_keys:
   description: The keys whose lines changed, sorted. Their values are never returned.
   returned: success
@@ -254,7 +261,7 @@ def main() -> None:
             attributes, result["changed"], attributes_diff
         )
         result["diff"] = [result["diff"], attributes_diff] if attributes_diff else result["diff"]
-    module.exit_json(**result)
+    module.exit_json(differs=result["changed"], **result)
 
 
 if __name__ == "__main__":

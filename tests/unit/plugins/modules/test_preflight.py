@@ -100,7 +100,7 @@ def test_the_role_has_every_option_of_the_module():
     variables = specs["argument_specs"]["main"]["options"]
     (look,) = [
         task["postmaster.mailhost.preflight"]
-        for task in yaml.safe_load((ROLE / "tasks" / "main.yml").read_text(encoding="utf-8"))
+        for task in yaml.safe_load((ROLE / "tasks" / "look.yml").read_text(encoding="utf-8"))
         if "postmaster.mailhost.preflight" in task
     ]
     assert {"preflight_" + name for name in options} == set(variables)
