@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import random
 import subprocess
 
 import pytest
@@ -11,17 +12,11 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.env_document i
     MASK,
     Document,
     EnvError,
-    bash_value,
-    compose_value,
     plan,
     read_value,
     spell,
 )
 
-hypothesis = pytest.importorskip("hypothesis")
-from hypothesis import strategies as st  # noqa: E402
-
-BASH = shutil.which("bash")
 COMPOSE = next(
     (
         path
@@ -34,24 +29,7 @@ COMPOSE = next(
     None,
 )
 
-# Text as it may stand behind "KEY=": every character that one of the readers treats specially.
-RAW = st.text(alphabet="ab1 #$'\"\\`;&|<>()~:=/.,*?[]{}!%+@^-_", max_size=12)
-
-
-def sourced(text):
-    """What bash sees of KEY after it sourced ``text``; None when it failed or ran something."""
-    script = 'command_not_found_handle() { exit 9; }; set -e; . /dev/stdin; printf "%s." "$KEY"'
-    done = subprocess.run(
-        [BASH, "--norc", "-c", script],
-        input=text,
-        capture_output=True,
-        text=True,
-        env={"PATH": "/nowhere", "HOME": "/root"},
-    )
-    return done.stdout[:-1] if done.returncode == 0 and done.stdout else None
-
-
-@pytest.mark.parametrize(
+BOTH = pytest.mark.parametrize(
     ("raw", "value"),
     [
         ("", ""),
@@ -64,9 +42,16 @@ def sourced(text):
         ("{a,b}*?!", "{a,b}*?!"),
     ],
 )
-def test_both_readers_agree(raw, value):
+
+
+@BOTH
+def test_what_both_readers_understand(raw, value):
     assert read_value(raw) == value
-    assert BASH is None or sourced("KEY=%s\n" % raw) == value
+
+
+@BOTH
+def test_bash_understands_it_too(raw, value, sourced):
+    assert sourced("KEY=%s\n" % raw) == value
 
 
 @pytest.mark.parametrize(
@@ -92,28 +77,14 @@ def test_a_value_that_is_not_read_alike_is_refused(raw):
         read_value(raw)
 
 
-@pytest.mark.skipif(BASH is None, reason="no bash")
-@hypothesis.settings(max_examples=150, deadline=None)
-@hypothesis.given(RAW)
-def test_what_is_called_safe_is_what_bash_reads(raw):
-    try:
-        value = read_value(raw)
-    except ValueError:
-        return
-    assert sourced("KEY=%s\n" % raw) == value
-
-
 @pytest.mark.skipif(COMPOSE is None, reason="no Compose plugin")
 @pytest.mark.parametrize("batch", range(3))
 def test_what_is_called_safe_is_what_compose_reads(batch, tmp_path):
-    import json
-    import random
-
     chance = random.Random(batch)
     alphabet = "ab1 #$'\"\\`;~:=/.,*[]{}!%+-"
     wanted = {}
     while len(wanted) < 100:
-        raw = "".join(chance.choice(alphabet) for _ in range(chance.randrange(9)))
+        raw = "".join(chance.choice(alphabet) for _index in range(chance.randrange(9)))
         if chance.random() < 0.4:
             raw = "'%s'" % raw
         try:
@@ -129,6 +100,7 @@ def test_what_is_called_safe_is_what_compose_reads(batch, tmp_path):
         capture_output=True,
         text=True,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)["services"]["s"]["environment"]
@@ -136,15 +108,6 @@ def test_what_is_called_safe_is_what_compose_reads(batch, tmp_path):
     assert {k: (v or "").replace("$$", "$") for k, v in seen.items()} == {
         key: value for key, (_raw, value) in wanted.items()
     }
-
-
-@hypothesis.given(st.text(max_size=20), st.booleans())
-def test_spelling_is_read_back(value, quote):
-    try:
-        raw = spell(value, quote)
-    except ValueError:
-        return
-    assert bash_value(raw) == compose_value(raw) == value
 
 
 @pytest.mark.parametrize(
@@ -163,11 +126,6 @@ def test_spelling_is_read_back(value, quote):
 def test_spelling_refuses(value, quote, problem):
     with pytest.raises(ValueError, match=problem):
         spell(value, quote)
-
-
-@hypothesis.given(st.text(alphabet="AB=#'\"\n x", max_size=40))
-def test_a_document_keeps_every_byte(text):
-    assert Document(text).text == text
 
 
 def test_a_quoted_value_may_go_over_lines():
@@ -306,15 +264,3 @@ def test_secrets_are_hidden_in_the_diff_and_a_new_one_is_seen():
     assert diff["after"] == diff["before"].replace("A=1", "A=2").replace(
         "\nS=%s" % MASK, "\nS=%s (new value)" % MASK
     )
-
-
-@hypothesis.given(
-    st.dictionaries(st.sampled_from("ABCDE"), st.text(alphabet="ab1.", max_size=4)),
-    st.text(alphabet="ABC=#1\n", max_size=30),
-)
-def test_a_second_run_changes_nothing(values, text):
-    first = plan(text, values)
-    second = plan(first.after.text, values)
-    assert not second.changed
-    for key, value in values.items():
-        assert second.after.get(key) == value
