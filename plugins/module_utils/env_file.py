@@ -28,7 +28,7 @@ def make_secret(length: int, alphabet: str = ALPHABET) -> str:
     Returns:
         The value.
     """
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+    return "".join(secrets.choice(alphabet) for _index in range(length))
 
 
 def as_text(key: str, value: object) -> str:

@@ -242,7 +242,8 @@ class Host:
         environment["PATH"] = ":".join(self._search_path())
         environment.update(env or {})
         try:
-            process = subprocess.Popen(
+            # run_command() has no time limit, and leaves the children of a command alive.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 argv,
                 stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
