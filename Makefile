@@ -58,7 +58,6 @@ docs:
 	@$(SETUP) run
 	@$(PYTHON_IN_VENV) tests/readme.py
 	@for script in tests/*_doc.py; do PYTHONPATH=.build/collections $(PYTHON_IN_VENV) $$script || exit; done
-	@PYTHONPATH=.build/collections $(PYTHON_IN_VENV) tests/keys_doc.py
 
 shell:
 	@$(SETUP) sandbox
