@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import yaml
@@ -26,7 +27,25 @@ class Tagged:
 
 
 class Loader(yaml.SafeLoader):
-    """Keeps Compose's tags."""
+    """Reads as Compose does: by YAML 1.2, in which 25:25 is a text and not 1525, with its tags."""
+
+
+# What is a number or a truth value; everything else is text, or null. The letters are those that such
+# a value can begin with.
+CORE = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(0|[1-9][0-9]*)|0[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "float": (r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+}
+TEXT = {"tag:yaml.org,2002:" + name for name in (*CORE, "timestamp")}
+Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag not in TEXT]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for name, (expression, letters) in CORE.items():
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:" + name, re.compile(r"^(?:%s)$" % expression), list(letters)
+    )
 
 
 class Dumper(yaml.SafeDumper):

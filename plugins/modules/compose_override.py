@@ -36,6 +36,7 @@ options:
     default: true
 notes:
   - The YAML is read and written on the controller, so that the host needs no parser for it.
+  - "Write ports in quotes (V('25:25')): Ansible reads V(25:25) as the number 1525."
   - A file that is no YAML, or has a list where a mapping is wanted, is an error and not touched.
 seealso:
   - name: Compose, merge

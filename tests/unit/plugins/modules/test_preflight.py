@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils import basic
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from ansible_collections.postmaster.mailhost.plugins.modules import preflight
 
@@ -16,22 +15,13 @@ ROLE = Path(__file__).parents[4] / "roles" / "preflight"
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, host_tree):
+def run(monkeypatch, run_module, host_tree):
     """Return a function: name of a machine and options -> the module's result."""
 
     def run(name, check_mode=False, **options):
-        arguments = dict(options, _ansible_check_mode=check_mode)
-        arguments.setdefault("stack", "mailcow")
-        data = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", data)
-        # From ansible-core 2.19 on the arguments come in one of several encodings.
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        options.setdefault("stack", "mailcow")
         monkeypatch.setattr(preflight, "Host", lambda: host_tree(name))
-        with pytest.raises(SystemExit) as end:
-            preflight.main()
-        result = json.loads(capsys.readouterr().out)
-        assert bool(end.value.code) is bool(result.get("failed"))
-        return result
+        return run_module(preflight, check_mode, **options)
 
     return run
 
