@@ -216,6 +216,8 @@ case $level in
         addition tools "linters and test tools"
         # ansible-test skips its shell check, and passes, where shellcheck is missing.
         have shellcheck || packages shellcheck
+        # What reads OpenPGP keys is held against GnuPG.
+        have gpg || packages gpg
         ;;
 esac
 case $level in
