@@ -22,7 +22,8 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.docker_api imp
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import Finding
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
-PROBE_TIMEOUT = 5.0
+# postscreen lets a stranger wait 6 s for its banner (postscreen_greet_wait).
+PROBE_TIMEOUT = 10.0
 PAUSE = 2.0
 
 

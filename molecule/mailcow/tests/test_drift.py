@@ -15,11 +15,11 @@ DOWN = "Take the stack down, as its network changes"
 QUICK = {"mailcow_ready_stable_for": 3}
 
 CASES = {
-    "a value edited": (f"sed -i s/^LOG_LINES=.*/LOG_LINES=1/ {CONF}", ["Write mailcow.conf"]),
-    "a line removed": (f"sed -i /^USE_WATCHDOG=/d {CONF}", ["Write mailcow.conf"]),
-    "a duplicate key": (f"sed -i '1i LOG_LINES=7' {CONF}", ["Write mailcow.conf"]),
-    "an old key": (f"echo SKIP_SOLR=y >> {CONF}", ["Write mailcow.conf"]),
-    "readable to all": (f"chmod 0644 {CONF}", ["Write mailcow.conf"]),
+    "a value edited": (f"sed -i s/^LOG_LINES=.*/LOG_LINES=1/ {CONF}", ["Settings in mailcow.conf"]),
+    "a line removed": (f"sed -i /^USE_WATCHDOG=/d {CONF}", ["Settings in mailcow.conf"]),
+    "a duplicate key": (f"sed -i '1i LOG_LINES=7' {CONF}", ["Settings in mailcow.conf"]),
+    "an old key": (f"echo SKIP_SOLR=y >> {CONF}", ["Settings in mailcow.conf"]),
+    "readable to all": (f"chmod 0644 {CONF}", ["Settings in mailcow.conf"]),
     "a container stopped": ("docker stop -t 2 mailcowdockerized-dovecot-mailcow-1", [START]),
     "a container removed": ("docker rm -f mailcowdockerized-memcached-mailcow-1", [START]),
     "daemon.json edited": (
@@ -28,11 +28,11 @@ CASES = {
     ),
     "the override edited": (
         f"sed -i /2525/d {MC}/docker-compose.override.yml",
-        ["Write docker-compose.override.yml"],
+        ["Settings in docker-compose.override.yml"],
     ),
     "the network's MTU edited": (
         f"sed -i s/1400/1300/ {MC}/docker-compose.override.yml",
-        [DOWN, "Write docker-compose.override.yml", START],
+        [DOWN, "Settings in docker-compose.override.yml", START],
     ),
     "the .env link gone": (f"rm {MC}/.env", ["Compose reads mailcow.conf as .env"]),
 }
@@ -55,6 +55,17 @@ def test_drift_is_undone(name):
 def test_and_then_nothing_is_left_to_do():
     run = play()
     assert (run.rc, run.changed) == (0, []), run.message
+
+
+def test_a_lost_file_is_not_replaced_by_one_with_other_passwords():
+    on("mail1", f"mv {CONF} /root/mailcow.conf")
+    try:
+        run = play()
+    finally:
+        on("mail1", f"mv /root/mailcow.conf {CONF}")
+    assert run.failed == ["Refuse to make new passwords for a database that is there"]
+    assert run.changed == []
+    assert "mailcowdockerized_mysql-vol-1 holds a database" in run.message
 
 
 def test_an_administrators_own_lines_stay():
