@@ -26,6 +26,8 @@ def main() -> int:
     up.add_argument("hosts", nargs="*", default=["mail1"], metavar="HOST", help="default: mail1")
     reset = verbs.add_parser("reset", help="throw a host away and make a bare one")
     reset.add_argument("host", metavar="HOST")
+    reboot = verbs.add_parser("reboot", help="restart a host, as a reboot of it does")
+    reboot.add_argument("host", metavar="HOST")
     verbs.add_parser("down", help="stop everything, keep it")
     verbs.add_parser("clean", help="remove everything the sandbox made in the engine")
     shell = verbs.add_parser("shell", help="open a shell on a host, or run a command there")
@@ -37,12 +39,16 @@ def main() -> int:
     fault.add_argument("name", metavar="NAME", help="dns, git or registry")
     fault.add_argument("switch", choices=["on", "off"])
     given = parser.parse_args()
+    # Servers of the world read what is made here as users of their own.
+    os.umask(0o022)
 
     try:
         if given.verb == "up":
             sandbox.up([find(name) for name in given.hosts])
         elif given.verb == "reset":
             sandbox.reset(find(given.host))
+        elif given.verb == "reboot":
+            sandbox.reboot(find(given.host))
         elif given.verb == "down":
             sandbox.down()
         elif given.verb == "clean":
@@ -61,6 +67,9 @@ def main() -> int:
         return 1
     except (DockerException, RequestException) as error:
         print(f"sandbox: the Docker engine refused: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sandbox: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("sandbox: interrupted", file=sys.stderr)

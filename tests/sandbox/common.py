@@ -9,16 +9,23 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from . import data
+
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 STATE = CHECKOUT / ".build" / "sandbox"
 LOGS = CHECKOUT / ".build" / "log"
+# What belongs to the engine's user rather than to a checkout: the lock, because two
+# checkouts make containers of the same names, and the sockets of open connections,
+# whose path must be short. Fixed, whatever HOME and TMPDIR a caller has.
+RUNTIME = Path(f"/tmp/{data.PREFIX}-{os.getuid()}")
 
 
 class SandboxError(Exception):
@@ -41,11 +48,20 @@ def step(what: str) -> Iterator[None]:
     say(f"{what} … {time.monotonic() - begin:.1f} s")
 
 
+def runtime() -> Path:
+    """Make the directory RUNTIME, which only its user can enter, and return its path."""
+    # The name can be foreseen, so another user may have been there first.
+    RUNTIME.mkdir(mode=0o700, exist_ok=True)
+    found = RUNTIME.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise SandboxError(f"{RUNTIME} is not a directory of this user alone; remove it")
+    return RUNTIME
+
+
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
     """Hold the sandbox for one process: two must not build or make the same thing at once."""
-    STATE.mkdir(parents=True, exist_ok=True)
-    with open(STATE / "lock", "w") as file:
+    with open(runtime() / "lock", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

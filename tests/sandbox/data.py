@@ -4,22 +4,47 @@
 
 from __future__ import annotations
 
+import os
+import re
+import zlib
 from dataclasses import dataclass
+
+# A second checkout can have a sandbox of its own beside the first one's when this
+# variable gives it a name; names in the engine and addresses follow from it.
+NAME_VARIABLE = "MAILHOST_SANDBOX"
+NAME = os.environ.get(NAME_VARIABLE, "")
+if not re.fullmatch(r"([a-z][a-z0-9]{0,15})?", NAME):
+    raise SystemExit(
+        f"sandbox: {NAME_VARIABLE} is {NAME!r}; allowed are 1 to 16 small letters and digits, "
+        "a letter first"
+    )
+
+
+def subnet_number(name: str) -> int:
+    """The number that a sandbox's addresses contain: 0 without a name, else 1 to 254."""
+    return 1 + zlib.crc32(name.encode()) % 254 if name else 0
+
 
 # Everything the sandbox makes in the engine carries this label and, where it
 # has a name, this prefix. Cleaning up removes what carries the label.
 LABEL = "mailhost.sandbox"
-PREFIX = "mailhost-sandbox"
+PREFIX = f"mailhost-sandbox-{NAME}" if NAME else "mailhost-sandbox"
+WORLD = f"{PREFIX}-world"
 
 # One private network. The addresses clash neither with mailcow's 172.22.1.0/24
 # nor with the pools Docker hands out (172.17.0.0/12, 192.168.0.0/16).
 DOMAIN = "example.test"
-IPV4_NETWORK = "10.99.0.0/24"
-IPV4_GATEWAY = "10.99.0.1"
-IPV6_NETWORK = "fd99::/64"
-IPV6_GATEWAY = "fd99::1"
-WORLD_IPV4 = "10.99.0.2"
-WORLD_IPV6 = "fd99::2"
+SUBNET = subnet_number(NAME)
+# At most 15 characters, the kernel's limit.
+BRIDGE = f"br-mailhost-{SUBNET}" if NAME else "br-mailhost"
+IPV4_PREFIX = f"10.99.{SUBNET}"
+IPV6_PREFIX = f"fd99:0:0:{SUBNET:x}:" if SUBNET else "fd99:"
+IPV4_NETWORK = f"{IPV4_PREFIX}.0/24"
+IPV4_GATEWAY = f"{IPV4_PREFIX}.1"
+IPV6_NETWORK = f"{IPV6_PREFIX}:/64"
+IPV6_GATEWAY = f"{IPV6_PREFIX}:1"
+WORLD_IPV4 = f"{IPV4_PREFIX}.2"
+WORLD_IPV6 = f"{IPV6_PREFIX}:2"
 
 DEBIAN_MIRROR = "http://deb.debian.org"
 ARCHITECTURE_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -30,14 +55,23 @@ class Host:
     """A disposable server.
 
     name: short host name; the FQDN is ``name.example.test``.
-    ipv4, ipv6: its addresses in the sandbox's network.
+    number: what its addresses end in, 10 to 99.
     system: name of its image, a key of SYSTEMS.
     """
 
     name: str
-    ipv4: str
-    ipv6: str
+    number: int
     system: str
+
+    @property
+    def ipv4(self) -> str:
+        """Its IPv4 address."""
+        return f"{IPV4_PREFIX}.{self.number}"
+
+    @property
+    def ipv6(self) -> str:
+        """Its IPv6 address; it ends in the same digits."""
+        return f"{IPV6_PREFIX}:{self.number}"
 
     @property
     def fqdn(self) -> str:
@@ -130,7 +164,7 @@ WORLD_NAMES = {
 }
 
 HOSTS = (
-    Host("mail1", "10.99.0.11", "fd99::11", "debian-13"),
-    Host("mail2", "10.99.0.12", "fd99::12", "debian-13"),
-    Host("mail3", "10.99.0.13", "fd99::13", "debian-13"),
+    Host("mail1", 11, "debian-13"),
+    Host("mail2", 12, "debian-13"),
+    Host("mail3", 13, "debian-13"),
 )

@@ -17,7 +17,11 @@ from docker.models.containers import Container
 from docker.models.images import Image
 
 from . import data
-from .common import SandboxError
+from .common import CHECKOUT, SandboxError, say
+
+# Labels: the sandbox's name if it has one, and the checkout that made a container.
+NAME = f"{data.LABEL}.name"
+ORIGIN = f"{data.LABEL}.checkout"
 
 
 @functools.cache
@@ -47,7 +51,10 @@ def import_image(tar: Path, name: str, changes: tuple[str, ...] = ()) -> None:
     """
     repository, tag = name.rsplit(":", 1)
     client().api.import_image_from_file(
-        str(tar), repository=repository, tag=tag, changes=[f"LABEL {data.LABEL}=1", *changes]
+        str(tar),
+        repository=repository,
+        tag=tag,
+        changes=[*(f"LABEL {name}={value}" for name, value in labels().items()), *changes],
     )
     # Older ones are of no use any more. (One that a container uses stays until that is removed.)
     for old in client().images.list(repository):
@@ -73,18 +80,33 @@ def remove(name: str) -> None:
 
 
 def network() -> None:
-    """Make the sandbox's network unless it exists."""
-    if client().networks.list(names=[f"^{data.PREFIX}$"]):
-        return
+    """Make the sandbox's network unless it exists.
+
+    One with other addresses, of a sandbox that had other ones, is replaced together
+    with the containers in it.
+    """
+    for found in client().networks.list(names=[f"^{data.PREFIX}$"]):
+        if not is_own(found.attrs["Labels"]):
+            raise SandboxError(
+                f"the engine has a network {data.PREFIX} that the sandbox did not make; remove it "
+                f"or give this sandbox a name: {data.NAME_VARIABLE}=NAME"
+            )
+        subnets = {part["Subnet"] for part in found.attrs["IPAM"]["Config"]}
+        if subnets == {data.IPV4_NETWORK, data.IPV6_NETWORK}:
+            return
+        say(f"the network {data.PREFIX} has other addresses; a new one takes its place")
+        for member in containers():
+            remove(member.name)
+        found.remove()
     try:
         client().networks.create(
             data.PREFIX,
             driver="bridge",
             enable_ipv6=True,
-            labels={data.LABEL: "1"},
+            labels=labels(),
             # No address translation: what the world does not answer, nobody does.
             options={
-                "com.docker.network.bridge.name": "br-mailhost",
+                "com.docker.network.bridge.name": data.BRIDGE,
                 "com.docker.network.bridge.enable_ip_masquerade": "false",
             },
             ipam=docker.types.IPAMConfig(
@@ -96,7 +118,8 @@ def network() -> None:
         )
     except DockerException as error:
         raise SandboxError(
-            f"the engine could not make the network {data.IPV4_NETWORK}: {error}"
+            f"the engine could not make the network {data.IPV4_NETWORK}: {error}; "
+            f"if something else has these addresses, {data.NAME_VARIABLE}=NAME chooses others"
         ) from None
 
 
@@ -105,7 +128,7 @@ def create(
     image_name: str,
     addresses: tuple[str, str],
     options: Mapping[str, object],
-    labels: Mapping[str, str] | None = None,
+    more_labels: Mapping[str, str] | None = None,
     **settings: object,
 ) -> Container:
     """Create a container in the sandbox's network and return it; it is not started.
@@ -113,7 +136,7 @@ def create(
     addresses: its IPv4 and IPv6 address.
     options: members of the engine API's HostConfig object, by their names there; the
         Python client's own names do not cover all that a host needs.
-    labels: beside the sandbox's own.
+    more_labels: beside the sandbox's own.
     settings: further arguments of the client's create_container.
     """
     api = client().api
@@ -122,7 +145,7 @@ def create(
     made = api.create_container(
         image_name,
         name=name,
-        labels={data.LABEL: "1", **(labels or {})},
+        labels={**labels(), ORIGIN: str(CHECKOUT), **(more_labels or {})},
         host_config={"NetworkMode": data.PREFIX, **options},
         networking_config=api.create_networking_config({data.PREFIX: endpoint}),
         **settings,
@@ -144,6 +167,27 @@ def put(target: Container, files: Mapping[str, tuple[bytes, int]]) -> None:
     target.put_archive("/", buffer.getvalue())
 
 
-def labelled() -> dict[str, str]:
-    """The filter that matches what the sandbox made."""
-    return {"label": f"{data.LABEL}=1"}
+def labels() -> dict[str, str]:
+    """The labels of everything that the sandbox makes in the engine."""
+    return {data.LABEL: "1", **({NAME: data.NAME} if data.NAME else {})}
+
+
+def is_own(found: Mapping[str, str] | None) -> bool:
+    """Are these the labels of something that a sandbox of this name made?"""
+    found = found or {}
+    return found.get(data.LABEL) == "1" and found.get(NAME, "") == data.NAME
+
+
+def containers() -> list[Container]:
+    """All containers that a sandbox of this name made, running or not."""
+    return [c for c in client().containers.list(all=True) if is_own(c.labels)]
+
+
+def origin(found: Container) -> str:
+    """Who made a container, in words."""
+    made_in = found.labels.get(ORIGIN, "")
+    return (
+        f"the checkout in {made_in}"
+        if made_in != str(CHECKOUT) and made_in
+        else "an earlier sandbox"
+    )

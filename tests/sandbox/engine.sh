@@ -29,6 +29,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "$here/../.." && pwd)/.build
 pidfile=$build/sandbox/dockerd.pid
 log=$build/log/dockerd.log
+default_socket=unix:///var/run/docker.sock
+socket=${DOCKER_HOST:-$default_socket}
 
 say() { printf 'sandbox: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -44,14 +46,17 @@ present() {
     esac
 }
 
-# Any Docker client will do for asking whether an engine is there; without one,
-# the socket answers HTTP.
+# Asks the way the sandbox itself will; before there is an environment, with
+# Docker's own client.
 answers() {
-    socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
     case $socket in
     unix://*) [ -S "${socket#unix://}" ] || return 1 ;;
     esac
-    docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+    if "$build/venv/bin/python" -c 'import docker' 2>/dev/null; then
+        "$build/venv/bin/python" -c 'import docker; docker.from_env(timeout=10).ping()' 2>/dev/null
+    else
+        docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+    fi
 }
 
 install_packages() {
@@ -62,10 +67,6 @@ install_packages() {
         if [ "${pair%%:*}" = dockerd ] && answers; then continue; fi
         present "${pair%%:*}" || missing="$missing ${pair#*:}"
     done
-    # Debian 13 ships the client as a package of its own, Debian 12 inside docker.io.
-    if ! present docker && apt-cache show docker-cli >/dev/null 2>&1; then
-        missing="$missing docker-cli"
-    fi
     [ -n "$missing" ] || return 0
     present apt-get || die "these packages are missing and there is no apt-get to install them:$missing"
     [ "$(id -u)" = 0 ] || die "run as root to install:$missing"
@@ -94,41 +95,53 @@ mount_cgroups() {
     done
 }
 
-start() {
-    install_packages
-    if answers; then return 0; fi
-    if [ -d /run/systemd/system ]; then
-        say 'starting the Docker engine (systemctl start docker)'
-        systemctl start docker || die 'systemctl start docker failed; see journalctl -u docker'
-    else
-        [ "$(id -u)" = 0 ] || die 'run as root to start the Docker engine'
-        say "starting the Docker engine in the background (log: $log)"
-        mount_cgroups
-        mkdir -p "$build/log" "$build/sandbox"
-        # A pid file left by an engine that died would keep the new one from starting.
-        if [ -f /var/run/docker.pid ] && ! kill -0 "$(cat /var/run/docker.pid)" 2>/dev/null; then
-            rm -f /var/run/docker.pid
-        fi
-        PATH=$PATH:/usr/sbin:/sbin setsid dockerd >"$log" 2>&1 </dev/null &
-        echo $! >"$pidfile"
-    fi
+# running PIDFILE PROGRAM: does the process of the pid file run, and is it PROGRAM?
+# The number may belong to another process by now.
+running() {
+    pid=$(cat "$1" 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$2" ]
+}
+
+# Start an engine in the background and wait until it answers; fails if it ends.
+start_daemon() {
+    # Left behind by an engine that was killed, it would keep a new one from starting.
+    running /var/run/docker.pid dockerd || rm -f /var/run/docker.pid
+    PATH=$PATH:/usr/sbin:/sbin setsid dockerd >"$log" 2>&1 </dev/null &
+    echo $! >"$pidfile"
     tries=0
     until answers; do
         tries=$((tries + 1))
-        if [ -f "$pidfile" ] && ! kill -0 "$(cat "$pidfile")" 2>/dev/null; then
-            rm -f "$pidfile"
-            die "the Docker engine ended at once: $(tail -n 1 "$log")"
-        fi
+        kill -0 "$(cat "$pidfile")" 2>/dev/null || return 1
         [ "$tries" -lt 120 ] || die "no answer from the Docker engine after 60 s; see $log"
         sleep 0.5
     done
 }
 
+start() {
+    install_packages
+    if answers; then return 0; fi
+    # An engine started here would not be the one that is asked for.
+    [ "$socket" = "$default_socket" ] || die "no Docker engine answers at DOCKER_HOST=$socket"
+    [ "$(id -u)" = 0 ] || die 'run as root to start the Docker engine'
+    if [ -d /run/systemd/system ]; then
+        say 'starting the Docker engine (systemctl start docker)'
+        systemctl start docker || die 'systemctl start docker failed; see journalctl -u docker'
+        answers || die 'the Docker engine was started and does not answer; see journalctl -u docker'
+    else
+        say "starting the Docker engine in the background (log: $log)"
+        mount_cgroups
+        mkdir -p "$build/log" "$build/sandbox"
+        # After an engine that was killed, the first one may wait for that one's
+        # containerd in vain and give up; the second one does not.
+        start_daemon || start_daemon || {
+            rm -f "$pidfile"
+            die "the Docker engine ended at once: $(tail -n 1 "$log")"
+        }
+    fi
+}
+
 stop() {
     [ -f "$pidfile" ] || return 0
-    pid=$(cat "$pidfile")
-    # The number may belong to another process by now.
-    if [ "$(cat "/proc/$pid/comm" 2>/dev/null || true)" = dockerd ]; then
+    if running "$pidfile" dockerd; then
         say "stopping the Docker engine (pid $pid)"
         kill "$pid"
         tries=0

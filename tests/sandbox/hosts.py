@@ -28,6 +28,8 @@ HOST_OPTIONS = {
     # A host whose first process ends was asked to reboot, or to halt; both start it again.
     "RestartPolicy": {"Name": "unless-stopped"},
 }
+# The label that says with which keys a host was made.
+IDENTITY = f"{data.LABEL}.identity"
 # Directories that must not lie on the container's own overlay, because the
 # host's engine makes overlays of its own there. Anonymous: gone with the host.
 VOLUMES = ["/var/lib/docker", "/var/lib/containerd"]
@@ -126,19 +128,32 @@ def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def identity(host: data.Host) -> str:
+    """A hash of the keys that a host is made with, for the label IDENTITY."""
+    key = keys.ssh_key(keys.SSH / "hosts" / host.name, host.name)
+    return digest(keys.CLIENT_KEY.read_bytes(), key.read_bytes())
+
+
+def remove_strangers() -> None:
+    """Remove the hosts that were not made with the keys there are.
+
+    Another checkout made them, or this one before its keys were removed. Nothing here
+    could log in to them, they trust another authority, and they hold names and addresses.
+    """
+    known = {host.container: identity(host) for host in data.HOSTS}
+    for container in engine.containers():
+        if container.name == data.WORLD:
+            continue  # Its own module decides.
+        if container.labels.get(IDENTITY) != known.get(container.name, "none"):
+            engine.remove(container.name)
+            say(f"{container.name} of {engine.origin(container)} removed: it has other keys")
+
+
 def start(host: data.Host) -> None:
     """Make sure that a host exists, runs and is reached by SSH."""
     wanted = image(host.system)
     engine.network()
-    files = _own_files(host)
-    # A host made with other keys, of a sandbox since removed, would never be reached.
-    identity = digest(keys.CLIENT_KEY.read_bytes(), files["/etc/ssh/ssh_host_ed25519_key"][0])
-    label = f"{data.LABEL}.identity"
     container = engine.container(host.container)
-    if container is not None and container.labels.get(label, identity) != identity:
-        say(f"host {host.name} knows other keys than these; a new one takes its place")
-        engine.remove(host.container)
-        container = None
     if container is not None and container.status == "running":
         wait(host)
         return
@@ -149,13 +164,13 @@ def start(host: data.Host) -> None:
                 wanted,
                 (host.ipv4, host.ipv6),
                 HOST_OPTIONS,
-                labels={label: identity},
+                more_labels={IDENTITY: identity(host)},
                 hostname=host.name,
                 volumes=VOLUMES,
                 # What systemd, as a container's first process, understands as "halt".
                 stop_signal="SIGRTMIN+3",
             )
-            engine.put(container, files)
+            engine.put(container, _own_files(host))
         container.start()
         wait(host)
 
@@ -212,19 +227,34 @@ def reset(host: data.Host) -> None:
     """Throw a host away and make a bare one in its place."""
     with step(f"host {host.name} thrown away"):
         engine.remove(host.container)
-        # A connection that is still open to the old host would fail the next one to use it.
-        subprocess.run(
-            [
-                "ssh",
-                "-F",
-                "none",
-                "-O",
-                "exit",
-                "-o",
-                f"ControlPath={keys.CONTROL_PATH}",
-                f"root@{host.ipv4}",
-            ],
-            capture_output=True,
-            check=False,
-        )
+        _close_connection(host)
     start(host)
+
+
+def reboot(host: data.Host) -> None:
+    """Shut a host down in good order and start it again, with all that is on it."""
+    container = engine.container(host.container)
+    if container is None or container.status != "running":
+        raise SandboxError(f"host {host.name} does not run; the verb up starts it")
+    with step(f"host {host.name} rebooted"):
+        container.restart(timeout=60)
+        _close_connection(host)
+        wait(host)
+
+
+def _close_connection(host: data.Host) -> None:
+    """Close what Ansible keeps open to a host that went away: the next one to use it would fail."""
+    subprocess.run(
+        [
+            "ssh",
+            "-F",
+            "none",
+            "-O",
+            "exit",
+            "-o",
+            f"ControlPath={keys.CONTROL_PATH}",
+            f"root@{host.ipv4}",
+        ],
+        capture_output=True,
+        check=False,
+    )

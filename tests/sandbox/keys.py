@@ -8,6 +8,7 @@ All are made once, kept below .build/sandbox, and worth nothing outside it.
 from __future__ import annotations
 
 import datetime
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,16 +18,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .common import STATE, run, write_if_changed
+from .common import RUNTIME, STATE, run, say, write_if_changed
 
 CA_CERTIFICATE = STATE / "ca" / "ca.crt"
 CA_KEY = STATE / "ca" / "ca.key"
 SSH = STATE / "ssh"
 CLIENT_KEY = SSH / "id_ed25519"
 KNOWN_HOSTS = SSH / "known_hosts"
-# Where Ansible keeps its open connections to the hosts. Not below the checkout:
-# a socket's path must be short.
-CONTROL_PATH = Path.home() / ".ansible" / "cp" / "sandbox-%h"
+# Where Ansible keeps its open connections to the hosts.
+CONTROL_PATH = RUNTIME / "%h"
 YEARS = datetime.timedelta(days=3650)
 
 
@@ -220,3 +220,24 @@ class _KeyRing(tempfile.TemporaryDirectory):
     def __exit__(self, *details: object) -> None:
         run(["gpgconf", "--homedir", self.name, "--kill", "all"])
         super().__exit__(*details)
+
+
+def complete(signing: Sequence[SigningKey]) -> None:
+    """Make all keys unless all are there.
+
+    They belong together: a host has been made with each of them. So when some are
+    missing, the others go too, and hosts made with them are recognised by that.
+
+    signing: the keys of the archives.
+    """
+    files = [CA_CERTIFICATE, CA_KEY, CLIENT_KEY, CLIENT_KEY.with_suffix(".pub")]
+    files += [file for key in signing for file in (key.secret, key.public)]
+    there = [file.is_file() for file in files]
+    if any(there) and not all(there):
+        say("some of the sandbox's keys are missing; all are made anew")
+        for directory in {file.parent for file in files}:
+            shutil.rmtree(directory, ignore_errors=True)
+    certificate_authority()
+    ssh_key(CLIENT_KEY, "sandbox")
+    for key in signing:
+        key.make()

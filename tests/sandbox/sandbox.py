@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,17 @@ import docker
 from docker.errors import DockerException
 
 from . import archive, data, engine, hosts, inventory, keys, world
-from .common import SandboxError, locked, parallel, say, step
+from .common import (
+    CHECKOUT,
+    STATE,
+    SandboxError,
+    locked,
+    parallel,
+    runtime,
+    say,
+    step,
+    write_if_changed,
+)
 from .repack import DOCKER_KEY
 
 
@@ -20,14 +31,37 @@ def write_inventory() -> Path:
     """Make the keys the hosts are reached with and write the inventory; returns its path."""
     key = keys.ssh_key(keys.CLIENT_KEY, "sandbox")
     known = keys.known_hosts([(h.name, (h.fqdn, h.name, h.ipv4, h.ipv6)) for h in data.HOSTS])
-    keys.CONTROL_PATH.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    runtime()
     return inventory.write(
         data.HOSTS, key, known, keys.CONTROL_PATH, DOCKER_KEY.make().fingerprint()
     )
 
 
+def _check_name() -> None:
+    """Raise SandboxError when the state below .build is that of a sandbox of another name.
+
+    Its zones, inventory and certificates hold the addresses that follow from the name.
+    """
+    note = STATE / "name"
+    if note.is_file() and note.read_text() != data.NAME:
+        present = note.read_text()
+        setting = f"{data.NAME_VARIABLE}={present}" if present else f"no {data.NAME_VARIABLE}"
+        raise SandboxError(
+            f"the sandbox of this checkout was made with {setting}; set it so again, "
+            "or remove the sandbox first (so set, the verb clean)"
+        )
+    write_if_changed(note, data.NAME)
+
+
 def _build(systems: Iterable[str]) -> None:
     """Build what is missing: archives first, then all that is made from them."""
+    if os.geteuid() != 0:
+        raise SandboxError("only root can build Debian file trees; run this as root")
+    if " " in str(CHECKOUT):
+        raise SandboxError(f"the path of the checkout must not contain spaces: {CHECKOUT}")
+    _check_name()
+    keys.complete([archive.DEBIAN_KEY, DOCKER_KEY])
+    hosts.remove_strangers()
     for suite in sorted({system.suite for system in data.SYSTEMS.values()} | {data.WORLD_SUITE}):
         archive.debian(suite)
     write_inventory()
@@ -61,42 +95,51 @@ def reset(host: data.Host) -> None:
 
 def down() -> None:
     """Stop all containers and keep them."""
-    for container in engine.client().containers.list(filters=engine.labelled()):
-        with locked(), step(f"{container.name} stopped"):
-            # The hosts are disposable: no need for them to end in good order.
-            container.stop(timeout=5)
+    with locked():
+        for container in engine.containers():
+            if container.status == "running":
+                with step(f"{container.name} stopped"):
+                    # The hosts are disposable: no need for them to end in good order.
+                    container.stop(timeout=5)
+
+
+def reboot(host: data.Host) -> None:
+    """Restart a host."""
+    engine.client()
+    with locked():
+        hosts.reboot(host)
 
 
 def clean() -> None:
-    """Remove the containers, volumes, networks and images of the sandbox, and nothing else."""
+    """Remove the containers (with their volumes), network and images of the sandbox, nothing else."""
     connection = engine.client()
     with locked():
         _remove_all(connection)
+        note = STATE / "name"
+        if note.is_file() and note.read_text() == data.NAME:
+            note.unlink()
 
 
 def _remove_all(connection: docker.DockerClient) -> None:
     try:
-        for container in connection.containers.list(all=True, filters=engine.labelled()):
+        for container in engine.containers():
             container.remove(force=True, v=True)
             say(f"container {container.name} removed")
-        for network in connection.networks.list(filters=engine.labelled()):
-            network.remove()
-            say(f"network {network.name} removed")
-        for volume in connection.volumes.list(filters=engine.labelled()):
-            volume.remove(force=True)
-            say(f"volume {volume.name} removed")
-        for image in connection.images.list(all=True, filters=engine.labelled()):
-            connection.images.remove(image.id, force=True)
-            say(f"image {', '.join(image.tags) or image.short_id} removed")
+        for network in connection.networks.list():
+            if engine.is_own(network.attrs["Labels"]):
+                network.remove()
+                say(f"network {network.name} removed")
+        for image in connection.images.list(all=True):
+            if engine.is_own(image.labels):
+                connection.images.remove(image.id, force=True)
+                say(f"image {', '.join(image.tags) or image.short_id} removed")
     except DockerException as error:
         raise SandboxError(f"the engine refused: {error}") from None
 
 
 def status() -> None:
     """Print one line for each container."""
-    there = {
-        c.name: c for c in engine.client().containers.list(all=True, filters=engine.labelled())
-    }
+    there = {container.name: container for container in engine.containers()}
     rows = [(world.NAME, data.WORLD_IPV4)] + [(h.container, h.ipv4) for h in data.HOSTS]
     for name, address in rows:
         state = there[name].status if name in there else "not made"

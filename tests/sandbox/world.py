@@ -13,9 +13,9 @@ import socket
 import time
 
 from . import data, engine, git, keys, registry, repack, rootfs, zones
-from .common import HERE, LOGS, STATE, SandboxError, digest, step, write_if_changed
+from .common import HERE, LOGS, STATE, SandboxError, digest, say, step, write_if_changed
 
-NAME = f"{data.PREFIX}-world"
+NAME = data.WORLD
 ROOT = STATE / "world"
 ETC = ROOT / "etc"
 FAULTS = ROOT / "faults"
@@ -74,9 +74,17 @@ def start() -> None:
     engine.network()
     FAULTS.mkdir(parents=True, exist_ok=True)
     container = engine.container(NAME)
-    if container is not None and container.labels.get(f"{data.LABEL}.recipe") != recipe:
-        container.remove(force=True, v=True)
-        container = None
+    if container is not None:
+        # The same recipe in another checkout would serve that one's files.
+        served = {mount["Destination"]: mount.get("Source") for mount in container.attrs["Mounts"]}
+        if served.get("/srv/world") != str(ROOT):
+            say(f"the world of {engine.origin(container)} makes room for this one")
+            recipe_there = None
+        else:
+            recipe_there = container.labels.get(f"{data.LABEL}.recipe")
+        if recipe_there != recipe:
+            container.remove(force=True, v=True)
+            container = None
     if container is not None and container.status == "running":
         return
     with step("world started"):
@@ -93,7 +101,7 @@ def start() -> None:
                     "RestartPolicy": {"Name": "unless-stopped"},
                 },
                 hostname="world",
-                labels={f"{data.LABEL}.recipe": recipe},
+                more_labels={f"{data.LABEL}.recipe": recipe},
             )
         container.start()
         _wait()
@@ -129,7 +137,9 @@ def fault(name: str, on: bool) -> None:
             raise SandboxError("the world does not run")
         # A process that is stopped keeps its port and stays silent, as a server that is
         # overloaded or behind a filter does.
-        container.exec_run(["pkill", "-STOP" if on else "-CONT", "-x", "named"])
+        done = container.exec_run(["pkill", "-STOP" if on else "-CONT", "-x", "named"])
+        if done.exit_code != 0:
+            raise SandboxError("the world's name server does not run")
     elif name in ("git", "registry"):
         FAULTS.mkdir(parents=True, exist_ok=True)
         if on:

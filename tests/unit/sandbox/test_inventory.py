@@ -9,7 +9,7 @@ import yaml
 from sandbox import data, inventory
 
 FINGERPRINT = "0123456789" * 4
-HOST = data.Host("mx", "10.99.0.21", "fd99::21", "debian-13")
+HOST = data.Host("mx", 21, "debian-13")
 
 
 def read():

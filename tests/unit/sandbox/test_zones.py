@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from sandbox import data, zones
 
-HOST = data.Host("mx", "10.99.0.21", "fd99::21", "debian-13")
+HOST = data.Host("mx", 21, "debian-13")
 
 
 def test_a_zone_begins_with_soa_and_ns_and_lists_its_records_once():
