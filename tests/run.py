@@ -465,7 +465,9 @@ def sandbox(log: Log) -> Count:
 
 
 def molecule(log: Log, scenario: str) -> Count:
-    """Run one scenario; each of its actions (check, converge, ...) is one test."""
+    """Run one scenario; each of its actions (check, converge, ...) is one test, and so is each
+    test of its verify.
+    """
     code = log.run(
         [VENV / "bin/molecule", "-c", "molecule/config.yml", "test", "-s", scenario],
         # Said, because molecule looks in extensions/molecule of a collection.
@@ -478,6 +480,13 @@ def molecule(log: Log, scenario: str) -> Count:
     count = Count(passed=int(recap.group(1)), failed=int(recap.group(2)))
     if code != 0 and count.failed == 0:
         raise StepError(f"molecule ended with code {code}")
+    # The action "verify" runs pytest, whose tests count one by one.
+    closing = re.findall(r"\d+ (?:passed|failed)\b.* in [\d.]+s\b", log.text())
+    for number, word in re.findall(r"(\d+) (passed|failed|error)", "\n".join(closing)):
+        if word == "passed":
+            count.passed += int(number)
+        else:
+            count.failed += int(number)
     return count
 
 

@@ -87,7 +87,7 @@ def image(system_name: str) -> str:
     recipe = digest(
         customize,
         " ".join([system.suite, *system.packages]),
-        *(part for path, (content, _) in sorted(overlay.items()) for part in (path, content)),
+        *(part for path, (content, _mode) in sorted(overlay.items()) for part in (path, content)),
     )
     name = f"{data.PREFIX}/{system_name}:{recipe}"
     if engine.image(name):

@@ -36,7 +36,7 @@ def split(image: str) -> tuple[str, str]:
     ``redis:7-alpine`` is (``library/redis``, ``7-alpine``),
     ``ghcr.io/mailcow/unbound:1.25`` is (``mailcow/unbound``, ``1.25``).
     """
-    name, _, tag = image.partition(":")
+    name, _colon, tag = image.partition(":")
     parts = name.split("/")
     if "." in parts[0]:
         parts = parts[1:]
@@ -85,7 +85,7 @@ class Store:
             }
         ).encode()
         revision = self.blob(manifest)
-        for name in (config, *(name for name, _ in layers)):
+        for name in (config, *(name for name, _size in layers)):
             self.link(repository, f"_layers/{name.replace(':', '/')}", name)
         path = revision.replace(":", "/")
         self.link(repository, f"_manifests/revisions/{path}", revision)
@@ -138,7 +138,7 @@ def configuration(stack: Stack, service: str, layer_ids: list[str]) -> bytes:
             "created": CREATED,
             "config": settings,
             "rootfs": {"type": "layers", "diff_ids": layer_ids},
-            "history": [{"created": CREATED, "created_by": "the sandbox"} for _ in layer_ids],
+            "history": [{"created": CREATED, "created_by": "the sandbox"} for _layer in layer_ids],
         }
     ).encode()
 

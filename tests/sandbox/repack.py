@@ -111,7 +111,7 @@ def edit_control(text: str, changes: Mapping[str, str | None]) -> str:
         if line[:1] in (" ", "\t"):
             fields[name] += "\n" + line
         else:
-            name, _, value = line.partition(":")
+            name, _colon, value = line.partition(":")
             fields[name] = value.strip()
     for name, value in changes.items():
         if value is None:

@@ -2,11 +2,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
-import os
-import random
-import subprocess
-
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils.env_document import (
     MASK,
@@ -15,18 +10,6 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.env_document i
     plan,
     read_value,
     spell,
-)
-
-COMPOSE = next(
-    (
-        path
-        for path in (
-            "/usr/libexec/docker/cli-plugins/docker-compose",
-            "/usr/lib/docker/cli-plugins/docker-compose",
-        )
-        if os.access(path, os.X_OK)
-    ),
-    None,
 )
 
 BOTH = pytest.mark.parametrize(
@@ -75,39 +58,6 @@ def test_bash_understands_it_too(raw, value, sourced):
 def test_a_value_that_is_not_read_alike_is_refused(raw):
     with pytest.raises(ValueError, match=r"bash|Compose|quote"):
         read_value(raw)
-
-
-@pytest.mark.skipif(COMPOSE is None, reason="no Compose plugin")
-@pytest.mark.parametrize("batch", range(3))
-def test_what_is_called_safe_is_what_compose_reads(batch, tmp_path):
-    chance = random.Random(batch)
-    alphabet = "ab1 #$'\"\\`;~:=/.,*[]{}!%+-"
-    wanted = {}
-    while len(wanted) < 100:
-        raw = "".join(chance.choice(alphabet) for _index in range(chance.randrange(9)))
-        if chance.random() < 0.4:
-            raw = "'%s'" % raw
-        try:
-            wanted["K%d" % len(wanted)] = (raw, read_value(raw))
-        except ValueError:
-            continue
-    (tmp_path / ".env").write_text("".join("%s=%s\n" % (k, v[0]) for k, v in wanted.items()))
-    service = {"image": "x", "environment": {key: "${%s}" % key for key in wanted}}
-    (tmp_path / "compose.yaml").write_text(json.dumps({"services": {"s": service}}))
-    done = subprocess.run(
-        [COMPOSE, "-f", str(tmp_path / "compose.yaml"), "config", "--format", "json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)["services"]["s"]["environment"]
-    # config prints a $ as $$, so that its output can be read again.
-    assert {k: (v or "").replace("$$", "$") for k, v in seen.items()} == {
-        key: value for key, (_raw, value) in wanted.items()
-    }
 
 
 @pytest.mark.parametrize(
