@@ -16,6 +16,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import
     answer,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host_info import os_release
 
 # What uname says on the left, what the stacks' data say on the right.
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -53,17 +54,6 @@ _HYPERVISORS = (
     ("BHYVE", "bhyve"),
     ("Bochs", "Bochs"),
 )
-
-
-def os_release(host: Host) -> dict[str, str]:
-    """Return the fields of os-release(5), such as ``ID`` and ``VERSION_ID``; none when absent."""
-    text = host.read("/etc/os-release") or host.read("/usr/lib/os-release") or ""
-    fields = {}
-    for line in text.splitlines():
-        name, equals, value = line.strip().partition("=")
-        if equals and not name.startswith("#"):
-            fields[name] = value.strip().strip("\"'")
-    return fields
 
 
 def operating_system(host: Host, need: Need) -> list[Finding]:
