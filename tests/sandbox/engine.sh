@@ -65,7 +65,11 @@ install_packages() {
         # A machine whose engine already answers keeps it: another engine's
         # packages must not be replaced by Debian's.
         if [ "${pair%%:*}" = dockerd ] && answers; then continue; fi
-        present "${pair%%:*}" || missing="$missing ${pair#*:}"
+        present "${pair%%:*}" && continue
+        case "$missing " in
+        *" ${pair#*:} "*) ;;
+        *) missing="$missing ${pair#*:}" ;;
+        esac
     done
     [ -n "$missing" ] || return 0
     present apt-get || die "these packages are missing and there is no apt-get to install them:$missing"

@@ -27,16 +27,6 @@ from .common import (
 from .repack import DOCKER_KEY
 
 
-def write_inventory() -> Path:
-    """Make the keys the hosts are reached with and write the inventory; returns its path."""
-    key = keys.ssh_key(keys.CLIENT_KEY, "sandbox")
-    known = keys.known_hosts([(h.name, (h.fqdn, h.name, h.ipv4, h.ipv6)) for h in data.HOSTS])
-    runtime()
-    return inventory.write(
-        data.HOSTS, key, known, keys.CONTROL_PATH, DOCKER_KEY.make().fingerprint()
-    )
-
-
 def _check_name() -> None:
     """Raise SandboxError when the state below .build is that of a sandbox of another name.
 
@@ -51,6 +41,17 @@ def _check_name() -> None:
             "or remove the sandbox first (so set, the verb clean)"
         )
     write_if_changed(note, data.NAME)
+
+
+def write_inventory() -> Path:
+    """Make the keys the hosts are reached with and write the inventory; returns its path."""
+    _check_name()
+    key = keys.ssh_key(keys.CLIENT_KEY, "sandbox")
+    known = keys.known_hosts([(h.name, (h.fqdn, h.name, h.ipv4, h.ipv6)) for h in data.HOSTS])
+    runtime()
+    return inventory.write(
+        data.HOSTS, key, known, keys.CONTROL_PATH, DOCKER_KEY.make().fingerprint()
+    )
 
 
 def _build(systems: Iterable[str]) -> None:
