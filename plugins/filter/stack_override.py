@@ -30,7 +30,9 @@ options:
     type: int
     default: 0
   ipv6_bind:
-    description: IPv6 address on which the public ports are published as well; empty for none.
+    description:
+      - IPv6 address on which public ports that are bound to an IPv4 address are published as well;
+        empty for none.
     type: str
     default: ''
   effective:

@@ -47,7 +47,6 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict | None = None, **kwargs: Any) -> list[dict]:
-        self.set_options(var_options=variables, direct=kwargs)
         try:
             return [stack.get(term) for term in terms]
         except ValueError as error:

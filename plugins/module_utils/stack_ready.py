@@ -21,6 +21,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.docker_api imp
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import Finding
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack.config import binding
 
 # postscreen lets a stranger wait 6 s for its banner (postscreen_greet_wait).
 PROBE_TIMEOUT = 10.0
@@ -60,9 +61,7 @@ def read_settings(host: Host, stack: dict, path: str) -> dict:
             continue  # env_file warns of it; none of the keys read here needs quotes
     ports = {}
     for port in stack["ports"]:
-        value = values.get(port["variable"]) or str(port["port"])
-        address, _colon, number = value.rpartition(":")
-        address = address or values.get(port["variable"].replace("_PORT", "_BIND"), "")
+        address, number = binding(port, values)
         ports[port["name"]] = (address if address not in ("", "0.0.0.0") else "127.0.0.1", number)
     listed = host.run(["docker", "compose", "config", "--services"], cwd=path)
     if listed.rc != 0:

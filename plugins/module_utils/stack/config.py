@@ -75,8 +75,7 @@ def _cross_problems(stack: dict, effective: dict, option: str) -> list[str]:
                 )
     used = {}
     for port in stack["ports"]:
-        value = effective.get(port["variable"], "")
-        number = value.rpartition(":")[2]
+        bind, number = binding(port, effective)
         if (
             port["variable"] in ("HTTP_PORT", "HTTPS_PORT")
             and number in stack["reserved_web_ports"]
@@ -85,9 +84,6 @@ def _cross_problems(stack: dict, effective: dict, option: str) -> list[str]:
                 "%s.%s: %s is used inside the container; allowed: any port but %s"
                 % (option, port["variable"], number, ", ".join(stack["reserved_web_ports"]))
             )
-        bind = value.rpartition(":")[0] or effective.get(
-            port["variable"].replace("_PORT", "_BIND"), ""
-        )
         for address, other in used.get(number, []):
             if not address or not bind or address == bind:
                 problems.append(
@@ -220,24 +216,47 @@ def needed_action(stack: dict, changed_keys: list[str]) -> str:
 
 
 def ipv6_ports(stack: dict, address: str, effective: dict) -> dict:
-    """Override entries that publish the public ports on one IPv6 address as well.
+    """Override entries that publish ports on one IPv6 address as well.
 
     A port that is bound to an IPv4 address is not published over IPv6 any more (Docker 20 and
-    later): https://docs.mailcow.email/post_installation/firststeps-ip_bindings/.
+    later): https://docs.mailcow.email/post_installation/firststeps-ip_bindings/. A port that is
+    bound to none is published on all IPv6 addresses already.
 
     Args:
         stack: a stack's data, see :func:`stack.get`.
         address: the IPv6 address.
-        effective: key -> value of the configuration, for the port numbers.
+        effective: key -> value of the configuration, for the port numbers and their addresses.
 
     Returns:
         ``{"services": {NAME: {"ports": ["[ADDRESS]:25:25", …]}}}``.
+
+    Raises:
+        ValueError: no public port is bound to an IPv4 address.
     """
     services = {}
     for port in stack["ports"]:
-        if not port["public"]:
-            continue
-        number = effective[port["variable"]].rpartition(":")[2]
-        entry = "[%s]:%s:%s" % (address, number, port["container_port"] or number)
-        services.setdefault(port["service"], {"ports": []})["ports"].append(entry)
+        bound, number = binding(port, effective)
+        if port["public"] and bound:
+            entry = "[%s]:%s:%s" % (address, number, port["container_port"] or number)
+            services.setdefault(port["service"], {"ports": []})["ports"].append(entry)
+    if not services:
+        raise ValueError(
+            "an IPv6 address for the ports is of use only where ports are bound to an IPv4 address "
+            "(for example SMTP_PORT: 192.0.2.1:25); unbound ones are on every IPv6 address already"
+        )
     return {"services": services}
+
+
+def binding(port: dict, effective: dict) -> tuple[str, str]:
+    """Address and number that a port is published on.
+
+    Args:
+        port: one of a stack's ``ports``.
+        effective: key -> value of the configuration.
+
+    Returns:
+        The IPv4 address, empty for all, and the port's number; both as text.
+    """
+    address, _colon, number = (effective.get(port["variable"]) or str(port["port"])).rpartition(":")
+    web = port["variable"].replace("_PORT", "_BIND")
+    return address or effective.get(web, ""), number

@@ -200,12 +200,16 @@ def test_the_strongest_action_counts():
     assert config.needed_action(MAILCOW, ["TZ", "IPV4_NETWORK", "MY_KEY"]) == "down_up"
 
 
-def test_ipv6_ports():
-    effective = resolve({"HTTP_PORT": 8080, "SMTP_PORT": "192.0.2.1:2525"})["effective"]
+def test_ports_bound_to_an_ipv4_address_get_an_ipv6_address():
+    settings = {"HTTP_PORT": 8080, "HTTP_BIND": "192.0.2.1", "SMTP_PORT": "192.0.2.1:2525"}
+    effective = resolve(settings)["effective"]
     ports = config.ipv6_ports(MAILCOW, "2001:db8::1", effective)["services"]
-    assert ports["postfix-mailcow"]["ports"][0] == "[2001:db8::1]:2525:25"
-    assert ports["nginx-mailcow"]["ports"] == [
-        "[2001:db8::1]:8080:8080",
-        "[2001:db8::1]:443:443",
-    ]
-    assert "mysql-mailcow" not in ports
+    assert ports == {
+        "postfix-mailcow": {"ports": ["[2001:db8::1]:2525:25"]},
+        "nginx-mailcow": {"ports": ["[2001:db8::1]:8080:8080"]},
+    }
+
+
+def test_an_ipv6_address_for_ports_that_are_on_all_of_them_is_refused():
+    with pytest.raises(ValueError, match="only where ports are bound to an IPv4 address"):
+        config.ipv6_ports(MAILCOW, "2001:db8::1", resolve()["effective"])
