@@ -51,11 +51,11 @@ for name, (expression, letters) in CORE.items():
 class Dumper(yaml.SafeDumper):
     """Writes Compose's tags, and lists indented below their key."""
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         """Indent lists below their key."""
         super().increase_indent(flow, False)
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+    def ignore_aliases(self, data: Any) -> bool:
         """Write everything out; an anchor would surprise the reader."""
         return True
 

@@ -37,6 +37,10 @@ CASES = {
         {"mailcow_config": {"COMPOSE_PROJECT_NAME": "other"}},
         "COMPOSE_PROJECT_NAME is not changed: .*new, empty mail server",
     ),
+    "an IPv6 address for ports that are on all": (
+        {"mailcow_ipv6_bind": "fd99::11"},
+        "of use only where ports are bound to an IPv4 address",
+    ),
     "an MTU that is none": ({"mailcow_mtu": "many"}, "mailcow_mtu is many; allowed: auto, 0"),
 }
 
