@@ -201,7 +201,7 @@ class Document:
         if not match:
             return Line(text[:end]), text[end:]
         quote = text[match.end() : match.end() + 1]
-        if quote in ("'", '"') and quote:
+        if quote in ("'", '"'):
             # A quoted value may go on over several lines.
             close = match.end() + 1
             while close < len(text) and text[close] != quote:
@@ -355,10 +355,11 @@ def plan(
     generate, create_only = generate or {}, create_only or {}
     before = None if text is None else Document(text)
     fresh = before is None or not before.keys()
-    after = Document(text if before is not None and (before.lines or not layout) else layout)
-    if fresh and before is not None and layout:
-        # Only comments so far: they stay above the layout.
-        after = Document(before.text + layout)
+    start = text or ""
+    if fresh:
+        # Comments that are there already stay above the layout.
+        start += ("\n" if start and not start.endswith("\n") else "") + layout
+    after = Document(start)
     known = Document(text or "")
     result = Plan(before, after, set(secrets) | set(generate) | set(secret_keys))
 

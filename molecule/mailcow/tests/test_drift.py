@@ -34,6 +34,10 @@ CASES = {
         f"sed -i s/1400/1300/ {MC}/docker-compose.override.yml",
         [DOWN, "Settings in docker-compose.override.yml", START],
     ),
+    "the Diffie-Hellman parameters gone": (
+        f"rm {MC}/data/assets/ssl/dhparams.pem",
+        ["Diffie-Hellman parameters beside it"],
+    ),
     "the .env link gone": (f"rm {MC}/.env", ["Compose reads mailcow.conf as .env"]),
 }
 

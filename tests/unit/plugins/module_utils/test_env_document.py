@@ -155,6 +155,12 @@ def test_a_layout_is_filled_in():
     assert text_after(None, {"A": "1", "B": "2"}, layout=layout) == "# names\nA=1\n\nB=2\n"
 
 
+def test_comments_that_are_there_stay_above_the_layout():
+    assert text_after("# mine", {"A": "1"}, layout="A=\n") == "# mine\nA=1\n"
+    assert text_after("", {"A": "1"}, layout="A=\n") == "A=1\n"
+    assert text_after("B=2\n", {"A": "1"}, layout="A=\n#C=\n") == "B=2\nA=1\n"
+
+
 REASON = {"P": "the database keeps it"}
 
 
