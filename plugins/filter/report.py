@@ -15,6 +15,7 @@ author:
 description:
   - Turns the findings of a check into lines, worst first, the fix below each that is not V(ok),
     and a summary at the end.
+  - The module M(postmaster.mailhost.report) shows them by itself and also writes files.
 positional: _input
 options:
   _input:
@@ -52,22 +53,13 @@ _value:
   elements: str
 """
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.postmaster.mailhost.plugins.module_utils import finding as words
-
-# What must be seen is in capitals: many terminals and all log files are without colour.
-_MARKS = {
-    words.FAIL: "FAIL",
-    words.UNKNOWN: "UNKNOWN",
-    words.WARN: "WARN",
-    words.OK: "ok",
-    words.SKIP: "skip",
-}
-_INDENT = " " * 9
+from ansible_collections.postmaster.mailhost.plugins.plugin_utils.report import document as data
+from ansible_collections.postmaster.mailhost.plugins.plugin_utils.report import lines as text
 
 
 def report(
@@ -89,57 +81,19 @@ def report(
             option is wrong.
     """
     try:
-        items = [words.from_dict(dict(entry)) for entry in findings]
-        chosen = words.blocking(items, fail_on) if blocking else words.worst_first(items)
-        totals = words.summary(items, fail_on)
+        document = data.build(findings, host="", fail_on=fail_on)
+        items = data.parse(document["findings"])
+        chosen = words.blocking(items, fail_on) if blocking else items
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(f"report: {error}") from error
-    if width < 40:
-        raise AnsibleFilterError(f"report: width is {width}; allowed: 40 or more")
+    if width < text.MIN_WIDTH:
+        raise AnsibleFilterError(f"report: width is {width}; allowed: {text.MIN_WIDTH} or more")
     lines = []
     for item in chosen:
-        lines += _entry(item, width)
+        lines += text.entry(item, width)
     if not blocking:
-        lines.append(_totals(totals))
+        lines.append(text.totals(document))
     return lines
-
-
-def _entry(item: words.Finding, width: int) -> list[str]:
-    """Return the lines of one finding."""
-    head = f"{_MARKS[item.status]:<8} {item.id}: {item.observed}"
-    if item.status == words.OK:
-        # The demand is of interest beside a measure, not beside a list of all that is allowed.
-        full = f"{head} (needed: {item.required})"
-        return _wrap(full if item.required and len(full) <= width else head, "", width)
-    lines = _wrap(head, "", width)
-    if item.required:
-        lines += _wrap(f"needed: {item.required}", _INDENT, width)
-    if item.fix:
-        lines += _wrap(f"fix:    {item.fix}", _INDENT, width)
-    return lines
-
-
-def _wrap(text: str, indent: str, width: int) -> list[str]:
-    """Wrap a text; a continued line stands below the text's own words."""
-    hanging = indent + " " * (8 if indent else 9)
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
-    )
-
-
-def _totals(totals: Mapping[str, Any]) -> str:
-    """Return the line that ends a report."""
-    counts = ", ".join(
-        f"{totals[status]} {word}"
-        for status, word in (
-            (words.FAIL, "failed"),
-            (words.UNKNOWN, "unknown"),
-            (words.WARN, "to watch"),
-            (words.OK, "ok"),
-            (words.SKIP, "skipped"),
-        )
-    )
-    return f"{counts}: {'go' if totals['go'] else 'NO GO'}"
 
 
 class FilterModule:
