@@ -130,3 +130,12 @@ def test_commands(fix, found):
 )
 def test_links(source, link):
     assert document.is_link(source) is link
+
+
+def test_the_sample_in_the_docs_is_a_report():
+    text = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
+    sample = text.partition("```json\n")[2].partition("```")[0]
+    assert document.loads(sample) == json.loads(sample)
+    assert list(document.loads(sample)) == list(json.loads(sample))
+    for key in json.loads(sample):
+        assert key in ("schema", "collection_version") or f"\n| `{key}` |" in text
