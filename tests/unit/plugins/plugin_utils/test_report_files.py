@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import html.parser
 import json
 import multiprocessing
 import os
 import re
 import stat
+import time
 
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils.file_write import FileWriteError
@@ -241,6 +243,26 @@ def test_hosts_that_report_at_the_same_time(tmp_path):
         pool.starmap(_write, [(str(tmp_path), number) for number in range(24)])
     links = Page((tmp_path / "index.html").read_text()).attributes("href")
     assert sorted(links) == sorted(f"host{number}.html" for number in range(24))
+
+
+def test_one_host_at_a_time_makes_the_index(tmp_path):
+    with open(tmp_path / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = multiprocessing.get_context("spawn").Process(
+            target=_write, args=(str(tmp_path), 1)
+        )
+        process.start()
+        page_of_host = tmp_path / "host1.html"
+        end = time.monotonic() + 30
+        while not page_of_host.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        process.join(0.5)
+        assert page_of_host.exists()
+        assert process.is_alive()
+        assert not (tmp_path / "index.html").exists()
+    process.join(30)
+    assert process.exitcode == 0
+    assert (tmp_path / "index.html").exists()
 
 
 @pytest.mark.parametrize(
