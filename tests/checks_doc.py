@@ -83,7 +83,7 @@ def _stack(name: str) -> list[str]:
         "",
         *_table(("What", "Needed"), rows),
         "",
-        *_table(("Port of", "Default", "Variable (`preflight_ports`)", "Offered to"), ports),
+        *_table(("Port of", "Default", "Variable (`preflight_config`)", "Offered to"), ports),
         "",
         "Sources:",
         "",
@@ -92,7 +92,7 @@ def _stack(name: str) -> list[str]:
 
 
 def _sources(demands: need.Need) -> Iterable[str]:
-    return (demands.sources[check.source] for check in catalogue.CHECKS)
+    return (demands.sources.get(check.source, check.source) for check in catalogue.CHECKS)
 
 
 def _systems(data: dict, support: str) -> str:

@@ -86,7 +86,7 @@ def _change(key: dict) -> str:
 
 def pages() -> dict[Path, str]:
     """Return the text of each page by its path."""
-    return {DOCS / f"{name}-keys.md": render(name) for name in stack.names()}
+    return {DOCS / f"{name}-keys.md": render(name) for name in stack.names("removed")}
 
 
 if __name__ == "__main__":

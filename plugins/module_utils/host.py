@@ -12,7 +12,17 @@ directory, and what is not a file stands in ``host.json`` at its top::
       "now": 1767225600.0,
       "programs": ["git", "curl"],
       "filesystems": {"/": {"size": 42949672960, "available": 30000000000}},
-      "commands": {"systemctl is-active docker": {"rc": 0, "stdout": "active\\n", "stderr": ""}}
+      "commands": {"timedatectl show": {"rc": 0, "stdout": "NTP=yes\\n", "stderr": ""}},
+      "units": {"docker.service": ["loaded", "active", "enabled"]},
+      "docker": {"/version": {"Version": "28.0.1"}},
+      "network": {
+        "name ghcr.io": ["192.0.2.1", "2001:db8::1"],
+        "tcp 192.0.2.1:443": "open",
+        "tcp 192.0.2.25:25": {"state": "open", "text": "220 mx.example.org ESMTP"},
+        "icmp 192.0.2.8": "timeout",
+        "dns 192.0.2.53 udp example.org A": {"rcode": "NOERROR", "authenticated": true}
+      },
+      "environment": {"https_proxy": "http://192.0.2.3:3128"}
     }
 
 Every key may be missing: then the machine cannot be asked that question.
@@ -22,7 +32,20 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Collection, Iterable, Mapping, NamedTuple, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    NamedTuple,
+    Sequence,
+    TypeVar,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.postmaster.mailhost.plugins.module_utils import reach
 
 #: Where programs are looked for beside PATH: that of a non-login shell often lacks the sbin ones.
 PROGRAM_DIRECTORIES = (
@@ -44,6 +67,9 @@ RC_NOT_FOUND = 127
 _LISTENING = {"tcp": "0A", "tcp6": "0A", "udp": "07", "udp6": "07"}
 
 
+Answer = TypeVar("Answer")
+
+
 class HostError(Exception):
     """The host could not be asked; the text says what was looked for."""
 
@@ -57,11 +83,43 @@ class Result(NamedTuple):
 
 
 class FileSystem(NamedTuple):
-    """The file system below a path: its mount point, size and available space in bytes."""
+    """The file system below a path: its mount point, size and available space in bytes.
+
+    ``inodes`` and ``inodes_available`` count files; both are 0 where a file system makes them as
+    they are needed (btrfs).
+    """
 
     mount: str
     size: int
     available: int
+    inodes: int = 0
+    inodes_available: int = 0
+
+
+class Unit(NamedTuple):
+    """What systemd says of a unit.
+
+    Attributes:
+        load: ``loaded``, ``masked``, ``not-found`` …
+        active: ``active``, ``inactive``, ``failed``, ``activating`` …
+        enabled: ``enabled``, ``disabled``, ``static``, ``alias`` …; empty for a unit that is not
+            there.
+    """
+
+    load: str
+    active: str
+    enabled: str
+
+    @property
+    def present(self) -> bool:
+        """True when there is such a unit, masked or not."""
+        return self.load not in ("not-found", "")
+
+    @property
+    def starts(self) -> bool:
+        """True when it runs, or will after a reboot."""
+        running = self.active in ("active", "activating", "reloading")
+        return running or (self.load == "loaded" and self.enabled.startswith("enabled"))
 
 
 class Listener(NamedTuple):
@@ -98,6 +156,28 @@ class Host:
         self.root = os.path.abspath(root)
         self.real = self.root == "/"
         self._recorded: dict[str, Any] | None = None
+        self._answers: dict[Any, Any] = {}
+
+    def once(self, question: Callable[[Host], Answer]) -> Answer:
+        """Return ``question(self)``, asked one time however many checks and threads want it.
+
+        Args:
+            question: a function of the module level, whose answer does not change while checks run.
+                An exception is an answer too: it is raised again each time.
+        """
+        import threading
+
+        # setdefault is atomic; whoever comes second waits for the first one's answer.
+        slot = self._answers.setdefault(question, [threading.Lock()])
+        with slot[0]:
+            if len(slot) == 1:
+                try:
+                    slot += [question(self), None]
+                except Exception as error:  # noqa: BLE001 - kept and raised below
+                    slot += [None, error]
+        if slot[2] is not None:
+            raise slot[2]
+        return slot[1]
 
     # -- files -----------------------------------------------------------------------------------
 
@@ -167,7 +247,13 @@ class Host:
             for parent in _parents(path):
                 if parent in known:
                     entry = known[parent]
-                    return FileSystem(parent, int(entry["size"]), int(entry["available"]))
+                    return FileSystem(
+                        parent,
+                        int(entry["size"]),
+                        int(entry["available"]),
+                        int(entry.get("inodes", 0)),
+                        int(entry.get("inodes_available", 0)),
+                    )
             raise HostError("no file system is known for {0}".format(path))
         try:
             place = next(p for p in _parents(os.path.realpath(path)) if os.path.exists(p))
@@ -182,7 +268,13 @@ class Host:
             raise HostError(
                 "cannot read the file system of {0}: {1}".format(path, error.strerror)
             ) from error
-        return FileSystem(mount, usage.f_blocks * usage.f_frsize, usage.f_bavail * usage.f_frsize)
+        return FileSystem(
+            mount,
+            usage.f_blocks * usage.f_frsize,
+            usage.f_bavail * usage.f_frsize,
+            usage.f_files,
+            usage.f_favail,
+        )
 
     # -- programs --------------------------------------------------------------------------------
 
@@ -275,6 +367,143 @@ class Host:
         if note:
             text = text + ("\n" if text and not text.endswith("\n") else "") + note
         return Result(rc, stdout.decode("utf-8", "replace"), text)
+
+    def units(self, names: Sequence[str]) -> dict[str, Unit]:
+        """Return what systemd says of each unit; one that does not exist is ``not-found``.
+
+        Args:
+            names: units with their suffix, such as ``docker.service``.
+
+        Raises:
+            HostError: when systemd does not run here, or does not answer.
+        """
+        missing = Unit("not-found", "inactive", "")
+        if not self.real:
+            known = self._record("units", "what systemd says of its units")
+            return {name: Unit(*known[name]) if name in known else missing for name in names}
+        if not self.isdir("/run/systemd/system"):  # what sd_booted(3) looks for
+            raise HostError("systemd does not run here")
+        properties = "--property=LoadState,ActiveState,UnitFileState"
+        answer = self.run(["systemctl", "show", properties, "--", *names], timeout=10)
+        blocks = answer.stdout.strip("\n").split("\n\n")
+        if answer.rc != 0 or len(blocks) != len(names):
+            raise HostError("systemctl does not answer: {0}".format(answer.stderr.strip()))
+        found = {}
+        for name, block in zip(names, blocks):
+            fields = dict(line.partition("=")[::2] for line in block.splitlines())
+            found[name] = Unit(
+                fields.get("LoadState", ""),
+                fields.get("ActiveState", ""),
+                fields.get("UnitFileState", ""),
+            )
+        return found
+
+    def docker(self, question: str) -> Any:
+        """Return what the Docker engine answers to a GET request, decoded from JSON.
+
+        Args:
+            question: path and query of its API, such as ``/info``.
+
+        Raises:
+            HostError: no engine answers; the text says why.
+        """
+        if not self.real:
+            known = self._load().get("docker", {})
+            if question not in known:
+                raise HostError("the Docker engine does not answer")
+            return known[question]
+        from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
+
+        try:
+            return docker_api.DockerApi(timeout=5).ask(question)
+        except docker_api.DockerError as error:
+            raise HostError(str(error)) from error
+
+    # -- the network -----------------------------------------------------------------------------
+
+    def environment(self, name: str) -> str:
+        """Return a variable of the environment that the checks run in; empty when it is not set."""
+        if not self.real:
+            return str(self._load().get("environment", {}).get(name, ""))
+        return os.environ.get(name, "")
+
+    def look_up(self, names: Sequence[str]) -> list[reach.Name]:
+        """Return the addresses of names as programs on this host get them, all asked at once.
+
+        Args:
+            names: names; an address is its own.
+
+        Returns:
+            list[reach.Name]: in the order of the names, within three seconds.
+
+        Raises:
+            HostError: what becomes of a name is not known.
+        """
+        from ansible_collections.postmaster.mailhost.plugins.module_utils import reach
+
+        if self.real:
+            return reach.look_up(names)
+        known = self._record("network", "what the network answers")
+        found = []
+        for name in names:
+            if ":" in name or name.replace(".", "").isdigit():
+                found.append(reach.by_family([name]))
+                continue
+            entry = _recorded(known, "name " + name)
+            is_list = isinstance(entry, list)
+            found.append(reach.by_family(entry) if is_list else reach.Name(trouble=entry))
+        return found
+
+    def reach(self, probes: Sequence[reach.Probe]) -> list[reach.Reply]:
+        """Return what comes of each probe of the network, all tried at once.
+
+        Args:
+            probes: what to connect to, or to send a packet to.
+
+        Returns:
+            list[reach.Reply]: in the order of the probes, within eight seconds.
+
+        Raises:
+            HostError: what becomes of a probe is not known.
+        """
+        from ansible_collections.postmaster.mailhost.plugins.module_utils import reach
+
+        if self.real:
+            return reach.try_all(probes)
+        known = self._record("network", "what the network answers")
+        entries = [_recorded(known, probe.place) for probe in probes]
+        return [
+            reach.Reply(entry) if isinstance(entry, str) else reach.Reply(**entry)
+            for entry in entries
+        ]
+
+    def ask_dns(self, questions: Sequence[reach.Question]) -> list[reach.Said]:
+        """Return what DNS servers say, all asked at once.
+
+        Args:
+            questions: which server is asked what.
+
+        Returns:
+            list[reach.Said]: in the order of the questions, within eight seconds.
+
+        Raises:
+            HostError: what a server says is not known.
+        """
+        from ansible_collections.postmaster.mailhost.plugins.module_utils import (
+            dns_message,
+            reach,
+        )
+
+        if self.real:
+            return reach.ask_all(questions)
+        known = self._record("network", "what the network answers")
+        entries = [_recorded(known, question.place) for question in questions]
+        return [
+            reach.Said(entry)
+            if isinstance(entry, str)
+            else reach.Said(reach.OPEN, dns_message.Message(0, True, **entry))
+            for entry in entries
+        ]
 
     # -- the running system ----------------------------------------------------------------------
 
@@ -429,6 +658,13 @@ class Host:
             else:
                 done.append(part)
         return "/" + "/".join(done)
+
+
+def _recorded(known: Mapping[str, Any], question: str) -> Any:
+    """Return one recorded answer of a fixture tree's network."""
+    if question not in known:
+        raise HostError("what becomes of {0} is not known".format(question))
+    return known[question]
 
 
 def _parents(path: str) -> Iterable[str]:

@@ -67,6 +67,14 @@ def _ipv4_prefix(value: str) -> bool:
     )
 
 
+def _ipv4_network(value: str) -> bool:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError:
+        return False
+    return "/" in value and network.is_private
+
+
 def _ipv6_prefix(value: str) -> bool:
     try:
         network = ipaddress.IPv6Network(value)
@@ -105,6 +113,10 @@ KINDS = {
     "ipv4_prefix": (
         "the first three numbers of a private IPv4 /24, such as 172.22.1",
         _ipv4_prefix,
+    ),
+    "ipv4_network": (
+        "a private IPv4 network with its prefix length, such as 192.168.203.0/24",
+        _ipv4_network,
     ),
     "ipv6_prefix": ("an IPv6 network inside fc00::/7, with its prefix length", _ipv6_prefix),
     "networks": ("IP addresses or networks, separated by commas, without blanks", _networks),

@@ -12,10 +12,10 @@ version_added: 0.1.0
 author:
   - The postmaster.mailhost authors (@postmaster-mailhost)
 description:
-  - Compares a server with what a mail stack needs, operating system, virtualisation, architecture,
-    processor, memory, swap, disk space, ports and commands.
-  - Only looks, in one process, mostly at files below C(/proc) and C(/etc). Nothing is changed, no
-    program is started and no connection is made.
+  - Compares a server with what a mail stack needs. The checks are listed in C(docs/checks.md).
+  - Only looks, in one process. Nothing is changed.
+  - Connections are made by the checks of the subjects C(egress) and C(resolver) only, all at the
+    same time, each for at most three seconds.
   - Findings do not make the task fail. RV(summary.go) says whether to go on.
 options:
   stack:
@@ -25,6 +25,7 @@ options:
     required: true
     choices:
       - mailcow
+      - mailu
   install_path:
     description:
       - Directory of the stack on the server. It does not have to exist. The stack's own by default.
@@ -46,11 +47,69 @@ options:
       - Clock rate of the processor needed, in MHz; V(0) needs none. The stack's own minimum by
         default.
     type: int
-  ports:
+  config:
     description:
-      - Ports that differ from the stack's own, as variables and values of its configuration file.
+      - Settings of the stack's configuration file that a host must suit and that differ from the
+        stack's own, as keys and values. Ports and their addresses, networks, components.
+      - Allowed are the C(host_keys) of the stack's data, such as C(SMTP_PORT), C(HTTP_BIND),
+        C(IPV4_NETWORK) and C(SKIP_CLAMD) of mailcow.
     type: dict
     default: {}
+  plan:
+    description:
+      - What the server is for. The memory that is wanted follows from it; see RV(findings) of the
+        check C(resources.memory) for the sum.
+      - Numbers of C(users), C(activesync_devices), concurrent C(imap_connections) and
+        C(sogo_workers) (V(20) by default), and V(true) or V(false) for each component of the stack,
+        such as C(clamav) and C(full_text_search) of mailcow, C(attachment_search) of Mailu.
+    type: dict
+    default: {}
+  hostname:
+    description:
+      - Fully qualified name that the server shall have. Without it names are not compared.
+    type: str
+  timezone:
+    description:
+      - Time zone that the server shall have, such as V(Europe/Berlin). Not compared when not given.
+    type: str
+  public_ipv4:
+    description:
+      - IPv4 address that the world sees. The source address of the default route by default.
+    type: str
+  public_ipv6:
+    description:
+      - IPv6 address that the world sees. The source address of the default route by default.
+    type: str
+  mtu:
+    description:
+      - MTU that the stack's network will be given, in bytes, from 576 to 65535.
+    type: int
+  offline:
+    description:
+      - The server is meant to have no way out. Checks of outgoing connections are reported as
+        V(skip).
+    type: bool
+    default: false
+  smtp_targets:
+    description:
+      - Mail servers that outgoing port 25 is tried with. A connection is made, the greeting is read,
+        and C(QUIT) said; no mail is sent.
+    type: list
+    elements: str
+    default:
+      - gmail-smtp-in.l.google.com
+      - mx01.mail.icloud.com
+  mirrors:
+    description:
+      - Names of servers in the internet, and the server that is used in place of each, as C(HOST)
+        or C(HOST:PORT). One with an empty value is not asked at all.
+    type: dict
+    default: {}
+  proxy:
+    description:
+      - HTTP proxy that web addresses are asked through, as C(http://HOST:PORT). Taken from the
+        environment variable C(https_proxy) by default.
+    type: str
   only:
     description:
       - Checks to run alone, by id (V(ports.public)) or by subject (V(ports)). All when empty.
@@ -67,6 +126,13 @@ options:
     description:
       - Checks whose failure is known and accepted, by id or subject. It is reported as V(warn),
         with the words C(accepted by name).
+    type: list
+    elements: str
+    default: []
+  repaired:
+    description:
+      - Checks whose failure is about to be repaired by the play, by id or subject. It is reported as
+        V(warn), with the words C(about to be repaired).
     type: list
     elements: str
     default: []
@@ -112,13 +178,23 @@ EXAMPLES = r"""
   postmaster.mailhost.preflight:
     stack: mailcow
     memory_mib: 4096
-    ports:
+    config:
       HTTP_PORT: 8080
       HTTP_BIND: 127.0.0.1
       HTTPS_PORT: 8443
       HTTPS_BIND: 127.0.0.1
+      SKIP_CLAMD: y
     accept:
       - resources.swap
+
+- name: A server for a company
+  postmaster.mailhost.preflight:
+    stack: mailcow
+    hostname: mail.example.org
+    plan:
+      users: 30
+      activesync_devices: 15
+      imap_connections: 50
 
 - name: Only the ports
   postmaster.mailhost.preflight:
@@ -206,11 +282,34 @@ summary:
       returned: always
       type: bool
       sample: false
+route:
+  description: The default route of both families, V(null) for one that there is not.
+  returned: success
+  type: dict
+  contains:
+    ipv4:
+      description: The default route of IPv4; C(ipv6) has the same keys.
+      returned: always
+      type: dict
+      sample:
+        interface: eth0
+        gateway: 203.0.113.1
+        mtu: 1500
+        source: 203.0.113.10
+    ipv6:
+      description: The default route of IPv6.
+      returned: always
+      type: dict
+      sample: null
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.postmaster.mailhost.plugins.module_utils import finding, stack
-from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue, need
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
+    catalogue,
+    need,
+    network,
+)
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 
@@ -223,10 +322,26 @@ def main() -> None:
             "swap_mib": {"type": "int"},
             "disk_gib": {"type": "int"},
             "cpu_mhz": {"type": "int"},
-            "ports": {"type": "dict", "default": {}},
+            "config": {"type": "dict", "default": {}},
+            "plan": {"type": "dict", "default": {}},
+            "hostname": {"type": "str"},
+            "timezone": {"type": "str"},
+            "public_ipv4": {"type": "str"},
+            "public_ipv6": {"type": "str"},
+            "mtu": {"type": "int"},
+            "offline": {"type": "bool", "default": False},
+            "smtp_targets": {
+                "type": "list",
+                "elements": "str",
+                "default": ["gmail-smtp-in.l.google.com", "mx01.mail.icloud.com"],
+            },
+            "mirrors": {"type": "dict", "default": {}},
+            # May hold a password, which must not come into a log.
+            "proxy": {"type": "str", "no_log": True},
             "only": {"type": "list", "elements": "str", "default": []},
             "skip": {"type": "list", "elements": "str", "default": []},
             "accept": {"type": "list", "elements": "str", "default": []},
+            "repaired": {"type": "list", "elements": "str", "default": []},
             "fail_on": {"type": "str", "default": "fail", "choices": list(finding.FAIL_ON)},
         },
         supports_check_mode=True,
@@ -235,12 +350,13 @@ def main() -> None:
     try:
         demands = need.from_stack(
             stack.get(params["stack"]),
-            install_path=params["install_path"],
-            ports=params["ports"],
-            **{name: params[name] for name in need.THRESHOLDS},
+            **{name: params[name] for name in need.OPTIONS + need.THRESHOLDS},
         )
+        host = Host()
         findings = catalogue.run(
-            Host(), demands, only=params["only"], skip=params["skip"], accept=params["accept"]
+            host,
+            demands,
+            **{name: params[name] for name in ("only", "skip", "accept", "repaired")},
         )
     except ValueError as error:
         module.fail_json(msg=str(error))
@@ -248,6 +364,7 @@ def main() -> None:
         changed=False,
         findings=[item.to_dict() for item in finding.worst_first(findings)],
         summary=finding.summary(findings, params["fail_on"]),
+        route=network.default_route(host),
     )
 
 

@@ -139,7 +139,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Ho
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "stack": {"type": "str", "required": True, "choices": stack.names()},
+            "stack": {"type": "str", "required": True, "choices": stack.names("services")},
             "path": {"type": "path", "required": True},
             "timeout": {"type": "int", "default": 900},
             "stable_for": {"type": "int", "default": 20},

@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable, NamedTuple
+from typing import Any, Callable, Iterable, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
     commands,
+    network,
     platform,
     ports,
     resources,
 )
-from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     SKIP,
@@ -20,7 +20,6 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import
     WARN,
     Finding,
 )
-from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 
 class Check(NamedTuple):
@@ -29,14 +28,14 @@ class Check(NamedTuple):
     Attributes:
         id: ``subject.name``.
         title: what is looked at, in a few words.
-        source: name of the page, among the stack's ``sources``, that has the rule.
-        look: the check itself.
+        source: name of the page, among the stack's ``sources``, that has the rule; or its URL.
+        look: the check itself, ``(host, need) -> list[Finding]``.
     """
 
     id: str
     title: str
     source: str
-    look: Callable[[Host, Need], list[Finding]]
+    look: Callable[[Any, Any], list[Finding]]
 
     @property
     def subject(self) -> str:
@@ -44,18 +43,10 @@ class Check(NamedTuple):
         return self.id.partition(".")[0]
 
 
-CHECKS = (
-    Check("platform.operating_system", "Operating system", "system", platform.operating_system),
-    Check("platform.virtualisation", "Virtualisation", "system", platform.virtualisation),
-    Check("platform.architecture", "Architecture", "system", platform.architecture),
-    Check("resources.cpu", "Processor", "system", resources.cpu),
-    Check("resources.memory", "Memory", "system", resources.memory),
-    Check("resources.swap", "Swap space", "system", resources.swap),
-    Check("resources.disk", "Disk space", "system", resources.disk),
-    Check("ports.public", "Public ports", "ports", ports.public),
-    Check("ports.loopback", "Loopback ports", "ports", ports.loopback),
-    Check("commands.required", "Commands", "install", commands.required),
-)
+# Each subject's file lists its own checks; the order here is that of a report.
+SUBJECTS = (platform, resources, network, ports, commands)
+
+CHECKS = tuple(Check(*row) for subject in SUBJECTS for row in subject.LOOK)
 
 
 def names() -> list[str]:
@@ -87,22 +78,25 @@ def select(option: str, wanted: Iterable[str]) -> set[str]:
 
 
 def run(
-    host: Host,
-    need: Need,
+    subject: Any,
+    need: Any,
     only: Iterable[str] = (),
     skip: Iterable[str] = (),
     accept: Iterable[str] = (),
+    repaired: Iterable[str] = (),
     checks: Iterable[Check] = CHECKS,
 ) -> list[Finding]:
-    """Run the checks.
+    """Run the checks, all at the same time: most of their time is waiting for programs.
 
     Args:
-        host: machine to look at.
-        need: what the stack needs.
+        subject: what to look at, a :class:`Host` or a zone.
+        need: what the stack needs of it.
         only: ids and subjects to run alone; all when empty.
         skip: ids and subjects not to run; each is reported as ``skip``.
         accept: ids and subjects whose failure is reported as ``warn``, with a note that it was
             accepted.
+        repaired: ids and subjects whose failure is reported as ``warn`` too, as the play that asks
+            is about to repair it.
         checks: the checks to choose from.
 
     Returns:
@@ -113,30 +107,43 @@ def run(
     """
     only_ids = select("only", only)
     skipped = select("skip", skip)
-    accepted = select("accept", accept)
+    notes = dict.fromkeys(select("repaired", repaired), " (about to be repaired)")
+    notes.update(dict.fromkeys(select("accept", accept), " (accepted by name)"))
+    chosen = [check for check in checks if not only_ids or check.id in only_ids]
     findings = []
-    for check in checks:
-        if only_ids and check.id not in only_ids:
-            continue
-        source = need.sources.get(check.source, "")
-        if check.id in skipped:
-            found = [Finding("", SKIP, "", "not looked at: skipped by name", "")]
-        else:
-            found = _look(check, host, need)
+    looked = _look_at_once([check for check in chosen if check.id not in skipped], subject, need)
+    for check in chosen:
+        source = check.source if "://" in check.source else need.sources.get(check.source, "")
+        found = looked.get(check.id, [Finding("", SKIP, "", "not looked at: skipped by name", "")])
         for finding in found:
             finding = finding._replace(id=check.id, title=check.title, source=source)
-            if finding.status == FAIL and check.id in accepted:
-                finding = finding._replace(
-                    status=WARN, observed=finding.observed + " (accepted by name)"
-                )
+            if finding.status == FAIL and check.id in notes:
+                finding = finding._replace(status=WARN, observed=finding.observed + notes[check.id])
             findings.append(finding)
     return findings
 
 
-def _look(check: Check, host: Host, need: Need) -> list[Finding]:
+def _look_at_once(checks: list[Check], subject: Any, need: Any) -> dict[str, list[Finding]]:
+    """Run each check in a thread of its own; return the findings by the check's id."""
+    import threading
+
+    found: dict[str, list[Finding]] = {}
+
+    def look(check: Check) -> None:
+        found[check.id] = _look(check, subject, need)
+
+    threads = [threading.Thread(target=look, args=(check,)) for check in checks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def _look(check: Check, subject: Any, need: Any) -> list[Finding]:
     """Run one check; whatever keeps it from looking is an answer too."""
     try:
-        return check.look(host, need)
+        return check.look(subject, need)
     except Exception as error:  # noqa: BLE001 - any error of a check is its answer
         return [
             Finding(

@@ -8,6 +8,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need imp
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     OK,
+    SKIP,
     WARN,
     Finding,
     answer,
@@ -34,6 +35,8 @@ def required(host: Host, need: Need) -> list[Finding]:
     A missing one that the stack's role installs is a ``warn``. One that belongs to every
     system, or is BusyBox where the GNU program is needed, is a ``fail``.
     """
+    if not need.commands:
+        return [answer(SKIP, "the stack calls no program of the host", "nothing")]
     wanted = ", ".join(need.commands)
     found = {name: host.which(name) for name in need.commands}
     broken = [name for name, path in found.items() if path is None and name in _BASE]
@@ -75,3 +78,6 @@ def required(host: Host, need: Need) -> list[Finding]:
 def _is_busybox(host: Host, name: str) -> bool:
     path = host.which(name)
     return path is not None and host.realpath(path).rpartition("/")[2] == "busybox"
+
+
+LOOK = (("commands.required", "Commands", "install", required),)

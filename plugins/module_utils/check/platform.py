@@ -10,6 +10,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need imp
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     OK,
+    SKIP,
     UNKNOWN,
     WARN,
     Finding,
@@ -61,7 +62,8 @@ def operating_system(host: Host, need: Need) -> list[Finding]:
 
     A release that is listed with limited support, a newer release, and a distribution that is not
     listed may work, without any support: ``warn``. A release older than the oldest one listed is no
-    longer maintained and gets no current container engine: ``fail``.
+    longer maintained and gets no current container engine: ``fail``. One that the authors expect to
+    work without testing it is ``ok``.
     """
     required = "; ".join(_describe(entry) for entry in need.operating_systems)
     fields = os_release(host)
@@ -82,6 +84,8 @@ def operating_system(host: Host, need: Need) -> list[Finding]:
         if _matches(entry, version):
             if entry["support"] == "supported":
                 return [answer(OK, observed, required)]
+            if entry["support"] == "untested":
+                return [answer(OK, observed + ", which upstream does not test", required)]
             return [
                 answer(
                     WARN,
@@ -284,3 +288,63 @@ def architecture(host: Host, need: Need) -> list[Finding]:
             )
         ]
     return [answer(OK, machine, required)]
+
+
+def processor_features(host: Host, need: Need) -> list[Finding]:
+    """Look for the processor's features that the stack's programs are built for.
+
+    Without SSE4.2 Rspamd ends with "Illegal instruction" on an x86 processor: ``fail``. Virtual
+    machines often hide it behind a processor type such as kvm64.
+    """
+    if not need.cpu_flags:
+        return [answer(SKIP, "{0} asks for none".format(need.title), "nothing")]
+    machine = host.machine()
+    if _ARCHITECTURES.get(machine, machine) != "x86_64":
+        return [answer(SKIP, "not an x86 processor", ", ".join(need.cpu_flags))]
+    required = ", ".join(need.cpu_flags)
+    for line in (host.read("/proc/cpuinfo") or "").splitlines():
+        if line.startswith("flags"):
+            missing = [flag for flag in need.cpu_flags if flag not in line.split()]
+            if missing:
+                fix = "Give the virtual machine the processor type host, or use another server."
+                return [answer(FAIL, "missing: " + ", ".join(missing), required, fix)]
+            return [answer(OK, "all there", required)]
+    return [answer(UNKNOWN, "no flags in /proc/cpuinfo", required, "Look by hand: lscpu.")]
+
+
+def kernel_modules(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every check
+    """Look whether modules of the running kernel are there to be loaded.
+
+    After an upgrade of the kernel without a reboot the directory of the running one is gone: the
+    engine's networks and overlay file system then fail to load: ``fail``, unless the overlay file
+    system is loaded already, which is a ``warn``. A kernel without modules is ``ok`` when it has
+    the overlay file system.
+    """
+    release = (host.read("/proc/sys/kernel/osrelease") or "").strip()
+    required = "modules of the running kernel, overlay among them"
+    if not release:
+        return [answer(UNKNOWN, "/proc cannot be read", required, "Run the check as root.")]
+    loaded = any(
+        line.split()[-1:] == ["overlay"]
+        for line in (host.read("/proc/filesystems") or "").splitlines()
+    )
+    there = any(host.isdir(base + release) for base in ("/lib/modules/", "/usr/lib/modules/"))
+    if there:
+        return [answer(OK, "modules of {0} are there".format(release), required)]
+    others = host.listdir("/lib/modules") or host.listdir("/usr/lib/modules")
+    if not others:
+        if loaded:
+            return [answer(OK, "kernel {0} without modules".format(release), required)]
+        text = "no modules for {0}, and no overlay file system".format(release)
+        return [answer(FAIL, text, required, "Use a server whose kernel has it.")]
+    observed = "none for the running kernel {0}, but for {1}".format(release, ", ".join(others))
+    return [answer(WARN if loaded else FAIL, observed, required, "Reboot into the new kernel.")]
+
+
+LOOK = (
+    ("platform.operating_system", "Operating system", "platform", operating_system),
+    ("platform.virtualisation", "Virtualisation", "platform", virtualisation),
+    ("platform.architecture", "Architecture", "system", architecture),
+    ("platform.processor_features", "Processor features", "system", processor_features),
+    ("platform.kernel_modules", "Kernel modules", "install", kernel_modules),
+)

@@ -103,7 +103,8 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
         places = _unique(_place(listener) for _port, listener in items)
         variables = _unique(port.variable for port, _listener in items)
         name, fix, movable = names[key]
-        if movable and not any(port.number in _FIXED for port, _listener in items):
+        fixed = any(port.number in _FIXED for port, _listener in items)
+        if movable and variables[0] and not fixed:
             fix += " Or move the stack's port with {0}.".format(", ".join(variables))
         # Where the stack is installed, what is not visible may be the stack itself.
         hidden = key == ("hidden",) and host.exists(need.install_path)
@@ -195,10 +196,10 @@ def _is_own(host: Host, need: Need, listener: Listener, container: Container | N
     import ipaddress
 
     networks = [
-        ipaddress.ip_network(network[family])
+        ipaddress.ip_network(subnet)
         for network in need.networks
-        for family in ("ipv4", "ipv6")
-        if network.get(family)
+        for subnet in (network.ipv4, network.ipv6)
+        if subnet
     ]
     try:
         return any(ipaddress.ip_address(address) in network for network in networks)
@@ -277,3 +278,9 @@ def _containers(host: Host) -> list[Container]:
         except (ValueError, KeyError, TypeError, AttributeError):
             continue  # a file of another engine version, or one being written: it tells nothing
     return found
+
+
+LOOK = (
+    ("ports.public", "Public ports", "ports", public),
+    ("ports.loopback", "Loopback ports", "ports", loopback),
+)

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need, Share
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     OK,
+    SKIP,
     UNKNOWN,
     WARN,
     Finding,
@@ -136,19 +137,46 @@ def _meminfo(host: Host, field: str) -> float:
 
 
 def memory(host: Host, need: Need) -> list[Finding]:
-    """Compare the memory that the kernel has to give with the stack's minimum.
+    """Compare the memory that the kernel has to give with what the stack and the plan add up to.
 
+    The plan counts users, ActiveSync devices (one SOGo worker each), IMAP connections, and
+    components that are on or off; the requirement shows the sum. Less than the stack's own minimum
+    is a ``fail``, less than the plan a ``warn`` that names what could be switched off.
     The kernel keeps a part for itself, so that a server sold with exactly the minimum shows less:
     the stack's tolerance is subtracted.
     """
     total = _meminfo(host, "MemTotal")
-    least = need.memory_mib * (1 - need.memory_tolerance)
+    share = 1 - need.memory_tolerance
+    least = need.memory_minimum_mib * share
+    wanted = need.memory_mib * share
     observed = _gib(total)
-    required = "{0} ({1} with the part the kernel keeps)".format(_gib(need.memory_mib), _gib(least))
-    if total < least:
-        fix = "Give the server {0} of memory.".format(_gib(need.memory_mib))
-        return [answer(FAIL, observed, required, fix)]
-    return [answer(OK, observed, required)]
+    required = "{0} ({1} with the part the kernel keeps)".format(
+        _gib(need.memory_mib), _gib(wanted)
+    )
+    if len(need.memory_shares) > 1:
+        required += ": " + _sum(need.memory_shares)
+    if total >= wanted:
+        return [answer(OK, observed, required)]
+    fix = "Give the server {0} of memory".format(_gib(need.memory_mib))
+    enough = [
+        lever for lever in need.memory_levers if total >= (need.memory_mib - lever.mib) * share
+    ]
+    if enough:
+        fix += ", or set {0} (saves {1})".format(enough[0].setting, _gib(enough[0].mib))
+    elif total >= (need.memory_mib - sum(lever.mib for lever in need.memory_levers)) * share:
+        fix += ", or set " + " and ".join(lever.setting for lever in need.memory_levers)
+    if total >= least:
+        observed += ": enough for {0} itself, not for the plan".format(need.title)
+        return [answer(WARN, observed, required, fix + ".")]
+    return [answer(FAIL, observed, required, fix + ".")]
+
+
+def _sum(shares: tuple[Share, ...]) -> str:
+    """Return an addition in MiB, each summand with its name."""
+    text = "{0} {1}".format(shares[0].mib, shares[0].title)
+    for share in shares[1:]:
+        text += " {0} {1} {2}".format("-" if share.mib < 0 else "+", abs(share.mib), share.title)
+    return text + " MiB"
 
 
 def swap(host: Host, need: Need) -> list[Finding]:
@@ -158,7 +186,7 @@ def swap(host: Host, need: Need) -> list[Finding]:
     costs the cushion for peaks only: ``warn``.
     """
     total = _meminfo(host, "SwapTotal")
-    spare = _meminfo(host, "MemTotal") - need.memory_mib * (1 - need.memory_tolerance)
+    spare = _meminfo(host, "MemTotal") - need.memory_minimum_mib * (1 - need.memory_tolerance)
     required = _gib(need.swap_mib)
     if total >= need.swap_mib - _SWAP_HEADER_MIB:
         return [answer(OK, _gib(total), required)]
@@ -222,6 +250,105 @@ def _space(
     return answer(OK if available >= room else WARN, observed, required, fix)
 
 
+def inodes(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every check
+    """Compare the files that the engine's file system can still hold with what mail takes.
+
+    Each mail is a file, and so is each file of an image. Below 5 % nothing can be written soon,
+    however much space is left: ``warn``, and ``fail`` below 1 %.
+    """
+    place = host.filesystem(docker_root(host))
+    required = "5 % of the inodes available on {0}".format(place.mount)
+    if not place.inodes:
+        return [answer(SKIP, "{0} makes inodes as needed".format(place.mount), required)]
+    share = 100 * place.inodes_available / place.inodes
+    observed = "{0:.0f} % of {1:,} inodes available on {2}".format(
+        share, place.inodes, place.mount
+    ).replace(",", " ")
+    fix = "Find what has so many files: du --inodes -xd2 {0} | sort -n | tail.".format(place.mount)
+    return [answer(OK if share >= 5 else FAIL if share < 1 else WARN, observed, required, fix)]
+
+
+def _parameter(host: Host, name: str) -> int | None:
+    """Return a kernel parameter that is a number, None when it is not there."""
+    text = (host.read("/proc/sys/" + name.replace(".", "/")) or "").strip()
+    return int(text) if text.isdigit() else None
+
+
+def _parameters(host: Host, need: Need, prefixes: tuple[str, ...], effect: str) -> list[Finding]:
+    """Compare kernel parameters with the stack's least values."""
+    wanted = {name: value for name, value in need.sysctls.items() if name.startswith(prefixes)}
+    if not wanted:
+        return [answer(SKIP, "{0} asks for none".format(need.title), "nothing")]
+    required = ", ".join("{0} {1} or more".format(*item) for item in wanted.items())
+    present = {name: _parameter(host, name) for name in wanted}
+    missing = [name for name, value in present.items() if value is None]
+    if missing:
+        fix = "Look by hand: sysctl {0}.".format(" ".join(missing))
+        return [answer(UNKNOWN, "cannot read " + ", ".join(missing), required, fix)]
+    low = ["{0} is {1}".format(n, v) for n, v in present.items() if v < wanted[n]]
+    if low:
+        fix = "Nothing by hand: the system role sets it. {0}".format(effect)
+        return [answer(WARN, ", ".join(low), required, fix)]
+    return [answer(OK, ", ".join("{0} {1}".format(*item) for item in present.items()), required)]
+
+
+def inotify(host: Host, need: Need) -> list[Finding]:
+    """Compare the limits of inotify, which Dovecot watches mailboxes with, with the stack's values.
+
+    All of Dovecot's processes are one user, for which the limits count. Less is a ``warn``.
+    """
+    effect = "With too few, IMAP clients are not told of new mail."
+    return _parameters(host, need, ("fs.inotify.",), effect)
+
+
+def redis(host: Host, need: Need) -> list[Finding]:
+    """Compare two kernel parameters with what Redis asks for when it starts.
+
+    Without overcommitting memory it cannot save its data when memory is short; a short queue of new
+    connections loses some. Less is a ``warn``.
+    """
+    names = ("vm.overcommit_memory", "net.core.somaxconn")
+    return _parameters(host, need, names, "Redis warns about it at each start.")
+
+
+def max_map_count(host: Host, need: Need) -> list[Finding]:
+    """Compare vm.max_map_count with what Mailu's hardened memory allocator asks for.
+
+    Less is a ``warn``. mailcow does not ask for it.
+    """
+    return _parameters(host, need, ("vm.max_map_count",), "Mailu's containers warn about it.")
+
+
+def limits(host: Host, need: Need) -> list[Finding]:
+    """Compare the hard limits of PID 1, which services inherit, with what containers ask for.
+
+    A container that asks for more than the limit does not start: ``warn``, because an engine that
+    runs as root may raise it.
+    """
+    wanted = {"Max open files": need.open_files, "Max processes": need.processes}
+    wanted = {name: value for name, value in wanted.items() if value}
+    if not wanted:
+        return [answer(SKIP, "{0} asks for none".format(need.title), "nothing")]
+    words = ", ".join("{0} {1} or more".format(n[4:], v) for n, v in wanted.items())
+    present = {}
+    for line in (host.read("/proc/1/limits") or "").splitlines():
+        for name in wanted:
+            if line.startswith(name):
+                # Soft limit, hard limit, unit.
+                hard = line[len(name) :].split()[1]
+                present[name] = float("inf") if hard == "unlimited" else int(hard)
+    if set(present) != set(wanted):
+        return [answer(UNKNOWN, "cannot read /proc/1/limits", words, "Run the check as root.")]
+    observed = ", ".join(
+        "{0} {1}".format(name[4:], "unlimited" if value == float("inf") else value)
+        for name, value in present.items()
+    )
+    if any(present[name] < value for name, value in wanted.items()):
+        fix = "Raise DefaultLimitNOFILE and DefaultLimitNPROC in /etc/systemd/system.conf, reboot."
+        return [answer(WARN, observed, words, fix)]
+    return [answer(OK, observed, words)]
+
+
 def _gib(mebibytes: float) -> str:
     """Return MiB as text in GiB, or in MiB below one GiB."""
     if mebibytes <= 0:
@@ -229,3 +356,31 @@ def _gib(mebibytes: float) -> str:
     if mebibytes < 1000:
         return "{0:.0f} MiB".format(mebibytes)
     return "{0:.1f} GiB".format(mebibytes / 1024)
+
+
+LOOK = (
+    ("resources.cpu", "Processor", "system", cpu),
+    ("resources.memory", "Memory", "system", memory),
+    ("resources.swap", "Swap space", "system", swap),
+    ("resources.disk", "Disk space", "system", disk),
+    ("resources.inodes", "Inodes", "system", inodes),
+    (
+        "resources.inotify",
+        "Inotify limits",
+        "https://github.com/mailcow/mailcow-dockerized/issues/453",
+        inotify,
+    ),
+    (
+        "resources.redis",
+        "Kernel parameters for Redis",
+        "https://redis.io/docs/latest/operate/oss_and_stack/management/admin/",
+        redis,
+    ),
+    (
+        "resources.max_map_count",
+        "Memory maps",
+        "https://mailu.io/2024.06/configuration.html",
+        max_map_count,
+    ),
+    ("resources.limits", "Limits of processes", "install", limits),
+)

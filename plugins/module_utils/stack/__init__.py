@@ -8,16 +8,24 @@ and the tables in the docs are made from it.
 
 from __future__ import annotations
 
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack import config
 from ansible_collections.postmaster.mailhost.plugins.module_utils.stack.mailcow import (
     STACK as MAILCOW,
 )
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack.mailu import (
+    STACK as MAILU,
+)
 
-STACKS = {"mailcow": MAILCOW}
+STACKS = {data["name"]: dict(data, host_keys=config.host_keys(data)) for data in (MAILCOW, MAILU)}
 
 
-def names() -> list[str]:
-    """Names of the stacks, sorted: the ``choices`` of every ``stack`` option."""
-    return sorted(STACKS)
+def names(part: str = "name") -> list[str]:
+    """Names of the stacks, sorted: the ``choices`` of every ``stack`` option.
+
+    Args:
+        part: only stacks whose data has this, such as ``services``.
+    """
+    return sorted(name for name, data in STACKS.items() if part in data)
 
 
 def get(name: str) -> dict:
@@ -27,9 +35,11 @@ def get(name: str) -> dict:
         name: one of :func:`names`.
 
     Returns:
-        dict with ``requirements`` (``*_mib``, ``*_gib``, ``cpu_mhz``), ``operating_systems``,
-        ``ports``, ``networks``, ``services``, ``commands``, ``keys`` (the configuration keys with
-        default, kind and what a change needs), ``removed`` (old keys with the reason), ``sources``.
+        dict with ``requirements`` (``*_mib``, ``*_gib``, ``cpu_mhz``), ``memory_plan``,
+        ``operating_systems``, ``ports``, ``networks``, ``commands``, ``sysctls``, ``keys`` (the
+        configuration keys with default, kind and what a change needs), ``host_keys`` (names of
+        those that a host must suit), ``sources``. A stack that
+        can be stood up also has ``services`` and ``removed`` (old keys with the reason).
 
     Raises:
         ValueError: no such stack; the text names those that exist.

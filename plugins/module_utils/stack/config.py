@@ -14,6 +14,33 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import value_k
 TRUTH = {"yes_no": ("y", "n"), "true_false": ("true", "false")}
 
 
+def bind_variable(variable: str) -> str:
+    """Name of the key that holds the address of a port's key.
+
+    ``HTTP_BIND`` for ``HTTP_PORT``. Not every port has one.
+    """
+    return variable[: -len("_PORT")] + "_BIND" if variable.endswith("_PORT") else variable + "_BIND"
+
+
+def host_keys(stack: dict) -> list[str]:
+    """Names of the keys that a host must suit.
+
+    Args:
+        stack: a stack's data, see :func:`stack.get`.
+
+    Returns:
+        Ports with their addresses, the project's name, the networks, and what takes memory.
+    """
+    keys = {key["name"] for key in stack["keys"]}
+    wanted = ["COMPOSE_PROJECT_NAME", stack["ipv6_key"][0]]
+    for port in stack["ports"]:
+        wanted += [port["variable"], bind_variable(port["variable"])]
+    for network in stack["networks"]:
+        wanted += [network["ipv4_key"][0], network["ipv6_key"][0]]
+    wanted += [part["key"] for part in stack["memory_plan"]["components"]]
+    return [name for name in dict.fromkeys(wanted) if name in keys]
+
+
 def layout(stack: dict) -> str:
     """Text of a new configuration file: every key in its section, below what it means.
 
@@ -37,8 +64,17 @@ def layout(stack: dict) -> str:
     return "\n".join(lines)
 
 
-def _text(value: object, kind: str) -> str | None:
-    """One value as it stands in the file; None when it is of no usable type."""
+def as_text(value: object, kind: str) -> str | None:
+    """One value as it stands in the file.
+
+    Args:
+        value: what an administrator wrote in YAML.
+        kind: the kind of the key, see :mod:`value_kind`.
+
+    Returns:
+        The text, ``y`` or ``true`` for a truth value as the kind wants it; None when the value is
+        of no usable type.
+    """
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -128,7 +164,7 @@ def resolve(
 
     def check(name: str, shown_as: str, value: object) -> str:
         key = known[name]
-        text = _text(value, key["kind"])
+        text = as_text(value, key["kind"])
         wrong = (
             "allowed: one value, not a %s" % type(value).__name__
             if text is None
@@ -167,7 +203,7 @@ def resolve(
             target[name] = effective[name] = key["default"]
     for name in extra:
         if name in config and name not in known:
-            text = _text(config[name], "true_false")
+            text = as_text(config[name], "true_false")
             if text is None:
                 problems.append("%s.%s: allowed: one value" % (option, name))
             values[name] = text or ""

@@ -14,6 +14,8 @@ from __future__ import annotations
 # Compose recreates on `up` exactly those services whose configuration changed.
 ACTIONS = ("nothing", "up", "down_up")
 
+DOCS = "https://docs.mailcow.email/getstarted/"
+
 DATABASE = (
     "MariaDB takes it only when its volume is empty; change it with ALTER USER in the database "
     "first, then in mailcow.conf by hand"
@@ -402,22 +404,77 @@ STACK = {
     "env_file": "mailcow.conf",
     "hostname_key": "MAILCOW_HOSTNAME",
     "sources": {
-        "system": "https://docs.mailcow.email/getstarted/prerequisite-system/",
-        "ports": "https://docs.mailcow.email/getstarted/prerequisite-system/#incoming-ports",
-        "install": "https://docs.mailcow.email/getstarted/install/",
+        "system": DOCS + "prerequisite-system/#minimum-system-resources",
+        "platform": DOCS + "prerequisite-system/#supported-os",
+        "ports": DOCS + "prerequisite-system/#incoming-ports",
+        "firewall": DOCS + "prerequisite-system/#firewall-ports",
+        "provider_firewall": DOCS + "prerequisite-system/#important-for-hetzner-firewalls",
+        "outgoing": DOCS + "prerequisite-system/#outgoing-portshosts",
+        "time": DOCS + "prerequisite-system/#date-and-time",
+        "cloud_init": DOCS + "prerequisite-system/#hetzner-cloud-and-probably-others",
+        "mtu": DOCS + "prerequisite-system/#mtu",
+        "dns": DOCS + "prerequisite-dns/",
+        "install": DOCS + "install/",
+        "ipv6": "https://docs.mailcow.email/post_installation/firststeps-disable_ipv6/",
         "configuration": "https://github.com/mailcow/mailcow-dockerized/blob/master/"
         "generate_config.sh",
     },
     "requirements": {
+        # With every component that is on by default; see memory_plan.
         "memory_mib": 6144,
         # The kernel keeps a part: MemTotal of a virtual machine sold with 6 GB is below 6 GiB.
         "memory_tolerance": 0.08,
         "swap_mib": 1024,
         "disk_gib": 20,
         "cpu_mhz": 1000,
+        "cpu_flags": [],
         "architectures": ["x86_64", "aarch64"],
         "engine": 24,
         "compose": 2,
+        # Of Dovecot, which raises its limit to it.
+        "open_files": 40000,
+        "processes": 65535,
+    },
+    # Unbound in the stack asks the root servers itself and validates DNSSEC.
+    "own_resolver": True,
+    # From upstream's examples: 8 GiB for ten users, 16 GiB for 15 phones with ActiveSync and 50
+    # IMAP connections; one worker of SOGo holds up to 350 MiB. What ClamAV holds is its signatures
+    # (clamd reports 1.3 GiB) and the room to load new ones beside them.
+    "memory_plan": {
+        "components": [
+            {
+                "name": "clamav",
+                "title": "ClamAV",
+                "mib": 1536,
+                "default": True,
+                "key": "SKIP_CLAMD",
+                "on": "n",
+                "off": "y",
+            },
+            {
+                "name": "full_text_search",
+                "title": "full-text search",
+                "mib": 256,
+                "default": True,
+                "key": "SKIP_FTS",
+                "on": "n",
+                "off": "y",
+            },
+        ],
+        "user_mib": 200,
+        "activesync_device_mib": 350,
+        "imap_connection_mib": 100,
+        # Devices share these; more of them wait.
+        "sogo_workers": 20,
+    },
+    # Kernel parameters, as minimums. Dovecot's processes are one user, which the inotify limits are
+    # counted for; Redis warns at start about the last two.
+    "sysctls": {
+        "net.ipv4.ip_forward": 1,
+        "fs.inotify.max_user_instances": 1024,
+        "fs.inotify.max_user_watches": 65536,
+        "net.core.somaxconn": 4096,
+        "vm.overcommit_memory": 1,
     },
     "operating_systems": [
         {"id": "debian", "versions": ["11", "12", "13"], "support": "supported"},
@@ -448,8 +505,13 @@ STACK = {
             "bridge": "br-mailcow",
             "ipv4": "172.22.1.0/24",
             "ipv6": "fd4d:6169:6c63:6f77::/64",
+            # Configuration keys that move it, and how the network is made of their value.
+            "ipv4_key": ("IPV4_NETWORK", "{0}.0/24"),
+            "ipv6_key": ("IPV6_NETWORK", "{0}"),
         }
     ],
+    # Whether the stack is given IPv6: key and the value that says so.
+    "ipv6_key": ("ENABLE_IPV6", "true"),
     "services": [
         "unbound-mailcow",
         "mysql-mailcow",

@@ -14,6 +14,18 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Ho
 HOSTS = Path(__file__).parents[1] / "hosts"
 
 
+def recorded_of(name):
+    """Return the host.json of a machine of tests/unit/hosts, on top of that of the one it is like."""
+    own = json.loads((HOSTS / name / "host.json").read_text(encoding="utf-8"))
+    if "like" not in own:
+        return own
+    merged = recorded_of(own["like"])
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = dict(merged[key], **value) if both else value
+    return merged
+
+
 def _build(root, files, recorded, links):
     for path, content in files.items():
         target = root / path.lstrip("/")
@@ -39,9 +51,10 @@ def host_tree(tmp_path_factory):
     def tree(name):
         if name not in made:
             root = tmp_path_factory.mktemp("hosts") / name
-            shutil.copytree(str(HOSTS / name), str(root))
-            recorded = json.loads((root / "host.json").read_text(encoding="utf-8"))
-            made[name] = _build(root, {}, None, recorded.get("links", {}))
+            recorded = recorded_of(name)
+            for layer in filter(None, (recorded.get("like"), name)):
+                shutil.copytree(str(HOSTS / layer), str(root), dirs_exist_ok=True)
+            made[name] = _build(root, {}, recorded, recorded.get("links", {}))
         return made[name]
 
     return tree

@@ -65,8 +65,10 @@ class TestTree:
                 "programs": ["git"],
                 "filesystems": {
                     "/": {"size": 9, "available": 1},
-                    "/srv": {"size": 7, "available": 5},
+                    "/srv": {"size": 7, "available": 5, "inodes": 3, "inodes_available": 2},
                 },
+                "units": {"ssh.service": ["loaded", "active", "enabled"]},
+                "docker": {"/version": {"Version": "28.0.1"}},
                 "commands": {"docker info": {"rc": 1, "stderr": "no"}},
             },
         )
@@ -74,8 +76,14 @@ class TestTree:
         assert host.now() == 12.5
         assert host.which("git") == "/usr/bin/git"
         assert host.which("tool") == "/usr/sbin/tool"
-        assert host.filesystem("/srv/docker/x") == ("/srv", 7, 5)
-        assert host.filesystem("/srvx") == ("/", 9, 1)
+        assert host.filesystem("/srv/docker/x") == ("/srv", 7, 5, 3, 2)
+        assert host.filesystem("/srvx") == ("/", 9, 1, 0, 0)
+        units = host.units(["ssh.service", "exim4.service"])
+        assert units["ssh.service"].starts
+        assert not units["exim4.service"].present
+        assert host.docker("/version") == {"Version": "28.0.1"}
+        with pytest.raises(HostError, match="does not answer"):
+            host.docker("/info")
         assert host.run(["docker", "info"]) == (1, "", "no")
 
     def test_listeners(self, make_host):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -73,9 +74,12 @@ def test_every_machine_is_in_the_table():
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_machine(name, host_tree):
-    findings = catalogue.run(host_tree(name), MAILCOW)
-    assert {item.id for item in findings} == {check.id for check in catalogue.CHECKS}
-    told = [item for item in finding.worst_first(findings) if item.status != "ok"]
+    host = host_tree(name)
+    recorded = json.loads(Path(host.root, "host.json").read_text(encoding="utf-8"))
+    described = recorded.get("describes", [check.id for check in catalogue.CHECKS])
+    findings = catalogue.run(host, MAILCOW, only=described)
+    assert {item.id for item in findings} == set(described)
+    told = [item for item in finding.worst_first(findings) if item.status not in ("ok", "skip")]
     assert [(item.id, item.status) for item in told] == [row[:2] for row in EXPECTED[name]]
     for item, (_id, _status, words) in zip(told, EXPECTED[name]):
         assert words in item.observed

@@ -32,7 +32,7 @@ def test_own_values():
         install_path="/srv/mail/",
         memory_mib=4096,
         swap_mib=None,
-        ports={"HTTP_PORT": 8080, "HTTP_BIND": "127.0.0.1", "IMAP_PORT": "192.0.2.1:1143"},
+        config={"HTTP_PORT": 8080, "HTTP_BIND": "127.0.0.1", "IMAP_PORT": "192.0.2.1:1143"},
     )
     assert (demands.memory_mib, demands.swap_mib) == (4096, 1024)
     assert demands.install_path == "/srv/mail"
@@ -46,16 +46,16 @@ def test_own_values():
         ({"memory_mib": -1}, "memory_mib is -1; allowed: 0 or more"),
         ({"memory_gib": 1}, "unknown threshold memory_gib; known: memory_mib"),
         ({"install_path": "opt/x"}, "install_path is 'opt/x'; allowed: an absolute path"),
-        ({"ports": {"HTTPS": 443}}, "ports has 'HTTPS'; allowed: SMTP_PORT"),
-        ({"ports": {"TZ": "UTC"}}, "ports has 'TZ'; allowed: SMTP_PORT"),
+        ({"config": {"HTTPS": 443}}, "config has 'HTTPS'; allowed: COMPOSE_PROJECT_NAME"),
+        ({"config": {"TZ": "UTC"}}, "config has 'TZ'; allowed: COMPOSE_PROJECT_NAME"),
         (
-            {"ports": {"SMTP_PORT": 70000}},
-            "ports: SMTP_PORT is '70000': allowed: PORT or IPV4:PORT",
+            {"config": {"SMTP_PORT": 70000}},
+            "config: SMTP_PORT is '70000': allowed: PORT or IPV4:PORT",
         ),
-        ({"ports": {"HTTP_PORT": "127.0.0.1:80"}}, "ports: HTTP_PORT is '127.0.0.1:80': allowed"),
-        ({"ports": {"HTTP_BIND": "1.2.3.4:80"}}, "ports: HTTP_BIND is '1.2.3.4:80': allowed"),
-        ({"ports": {"SMTP_PORT": None}}, "ports: SMTP_PORT is 'None': allowed"),
-        ({"ports": {"HTTP_PORT": 443}}, "ports: HTTP_PORT and HTTPS_PORT are both 443"),
+        ({"config": {"HTTP_PORT": "127.0.0.1:80"}}, "config: HTTP_PORT is '127.0.0.1:80': allowed"),
+        ({"config": {"HTTP_BIND": "1.2.3.4:80"}}, "config: HTTP_BIND is '1.2.3.4:80': allowed"),
+        ({"config": {"SMTP_PORT": None}}, "config: SMTP_PORT is 'None': allowed"),
+        ({"config": {"HTTP_PORT": 443}}, "config: HTTP_PORT and HTTPS_PORT are both 443"),
     ],
 )
 def test_bad_values(options, text):
@@ -65,4 +65,50 @@ def test_bad_values(options, text):
 
 def test_one_number_on_two_addresses():
     values = {"SMTP_PORT": "192.0.2.1:2525", "SMTPS_PORT": "192.0.2.2:2525"}
-    assert port(need.from_stack(DATA, ports=values), "SMTPS_PORT").number == 2525
+    assert port(need.from_stack(DATA, config=values), "SMTPS_PORT").number == 2525
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"plan": {"user": 5}}, "plan has 'user'; allowed: users, activesync_devices"),
+        ({"plan": {"users": -1}}, "plan: users is -1; allowed: a whole number"),
+        ({"plan": {"users": True}}, "plan: users is True; allowed: a whole number"),
+        ({"plan": {"clamav": "no"}}, "plan: clamav is 'no'; allowed: true, false"),
+        ({"hostname": "mail"}, "hostname is 'mail': it has no dot"),
+        ({"public_ipv4": "2001:db8::1"}, "public_ipv4 is '2001:db8::1'; allowed: an IPv4 address"),
+        ({"public_ipv6": "1.2.3.4"}, "public_ipv6 is '1.2.3.4'; allowed: an IPv6 address"),
+        ({"mtu": 100}, "mtu is 100; allowed: 576 to 65535 bytes"),
+        ({"proxy": "socks://:secret@h"}, "proxy is not usable; allowed: http://"),
+        ({"config": {"IPV4_NETWORK": "8.8.8"}}, "config: IPV4_NETWORK is '8.8.8': allowed"),
+    ],
+)
+def test_bad_plans_and_names(options, text):
+    with pytest.raises(ValueError, match=re.escape(text)) as error:
+        need.from_stack(DATA, **options)
+    assert "secret" not in str(error.value)
+
+
+def test_what_the_configuration_moves():
+    demands = need.from_stack(
+        DATA,
+        config={
+            "IPV4_NETWORK": "172.29.3",
+            "COMPOSE_PROJECT_NAME": "post",
+            "ENABLE_IPV6": False,
+            "SKIP_FTS": "y",
+        },
+        public_ipv4="203.0.113.10",
+        hostname="mail.example.org",
+    )
+    (network,) = demands.networks
+    assert network.name == "post_mailcow-network"
+    assert (network.ipv4, network.ipv6) == ("172.29.3.0/24", "fd4d:6169:6c63:6f77::/64")
+    assert demands.ipv6 is False
+    assert demands.memory_mib == 6144 - 256
+
+
+def test_ipv6_of_mailu_is_on_when_it_has_a_network():
+    data = stack.get("mailu")
+    assert need.from_stack(data).ipv6 is False
+    assert need.from_stack(data, config={"SUBNET6": "fd00:1::/64"}).ipv6 is True

@@ -109,3 +109,52 @@ def test_architecture(machine, shell, status, words, make_host):
     (finding,) = platform.architecture(host, MAILCOW)
     assert finding.status == status
     assert finding.observed == words
+
+
+MAILU = need.from_stack(stack.get("mailu"))
+
+
+@pytest.mark.parametrize(
+    ("demands", "machine", "cpuinfo", "status", "words"),
+    [
+        (MAILCOW, "x86_64", "flags : fpu", "skip", "asks for none"),
+        (MAILU, "aarch64", "Features : fp", "skip", "not an x86 processor"),
+        (MAILU, "x86_64", "flags : fpu sse4_2 avx", "ok", "all there"),
+        (MAILU, "x86_64", "flags : fpu sse2", "fail", "missing: sse4_2"),
+        (MAILU, "x86_64", "", "unknown", "no flags"),
+    ],
+)
+def test_processor_features(demands, machine, cpuinfo, status, words, make_host):
+    host = make_host({"/proc/cpuinfo": cpuinfo}, {"machine": machine})
+    (finding,) = platform.processor_features(host, demands)
+    assert finding.status == status
+    assert words in finding.observed
+
+
+RELEASE = {"/proc/sys/kernel/osrelease": "6.1.0-18-amd64\n"}
+OVERLAY = {"/proc/filesystems": "nodev\tproc\nnodev\toverlay\n\text4\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "words"),
+    [
+        (dict(RELEASE, **{"/lib/modules/6.1.0-18-amd64/modules.dep": ""}), "ok", "are there"),
+        (dict(RELEASE, **{"/usr/lib/modules/6.1.0-18-amd64/modules.dep": ""}), "ok", "are there"),
+        (dict(RELEASE, **{"/lib/modules/6.1.0-20-amd64/modules.dep": ""}), "fail", "6.1.0-20"),
+        (dict(RELEASE, **OVERLAY, **{"/lib/modules/6.1.0-20-amd64/x": ""}), "warn", "6.1.0-20"),
+        (dict(RELEASE, **OVERLAY), "ok", "without modules"),
+        (RELEASE, "fail", "no overlay file system"),
+        ({}, "unknown", "/proc cannot be read"),
+    ],
+)
+def test_kernel_modules(files, status, words, make_host):
+    (finding,) = platform.kernel_modules(make_host(files), MAILCOW)
+    assert finding.status == status
+    assert words in finding.observed
+
+
+def test_a_system_that_upstream_does_not_test(make_host):
+    host = make_host({"/etc/os-release": 'ID=ubuntu\nVERSION_ID="24.04"\n'})
+    (finding,) = platform.operating_system(host, MAILU)
+    assert finding.status == "ok"
+    assert "does not test" in finding.observed

@@ -218,13 +218,13 @@ def test_a_stopped_container_holds_nothing(make_host):
 )
 def test_addresses(values, address, port, status, make_host):
     host = make_host({"/proc/net/tcp": table((address, port, 7))})
-    assert ports.public(host, need.from_stack(DATA, ports=values))[0].status == status
+    assert ports.public(host, need.from_stack(DATA, config=values))[0].status == status
 
 
 def test_loopback_ports_mind_their_address(make_host):
     host = make_host({"/proc/net/tcp": table(("192.0.2.1", 13306, 7))})
     assert ports.loopback(host, MAILCOW)[0].status == "ok"
-    bare = need.from_stack(DATA, ports={"SQL_PORT": 13306})
+    bare = need.from_stack(DATA, config={"SQL_PORT": 13306})
     (finding,) = ports.loopback(host, bare)
     assert finding.status == "fail"
     assert "SQL_PORT" in finding.fix

@@ -146,3 +146,138 @@ def test_thresholds_of_zero_need_nothing(make_host):
     assert resources.swap(host, nothing)[0].status == "ok"
     assert resources.disk(host, nothing)[0].status == "ok"
     assert resources.cpu(host, nothing)[0].status == "ok"
+
+
+def planned(config=None, **plan):
+    return need.from_stack(stack.get("mailcow"), config=config, plan=plan)
+
+
+@pytest.mark.parametrize(
+    ("memory_mib", "demands", "status", "words", "fix"),
+    [
+        # Upstream's examples: 8 GiB for ten users, 16 GiB for 15 phones and 50 connections.
+        (8192, planned(users=10), "ok", "6144 mailcow: dockerized + 2000 10 users MiB", ""),
+        (
+            16384,
+            planned(activesync_devices=15, imap_connections=50),
+            "ok",
+            "+ 5250 15 ActiveSync devices + 5000 50 IMAP connections",
+            "",
+        ),
+        (12288, planned(activesync_devices=15, imap_connections=50), "warn", "16.0 GiB", "16.0"),
+        (14336, planned(activesync_devices=15, imap_connections=50), "warn", "", "SKIP_CLAMD: y"),
+        (4096, planned(users=10), "fail", "", "8.0 GiB"),
+        (4608, planned(), "fail", "6.0 GiB", "or set SKIP_CLAMD: y (saves 1.5 GiB)"),
+        (4096, planned(), "fail", "6.0 GiB", "or set SKIP_CLAMD: y and SKIP_FTS: y"),
+        (4608, planned({"SKIP_CLAMD": "y"}), "ok", "- 1536 no ClamAV", ""),
+        (4608, planned(clamav=False), "ok", "- 1536 no ClamAV", ""),
+        # More devices than workers wait for one.
+        (32768, planned(activesync_devices=100), "ok", "7000 100 ActiveSync devices on 20", ""),
+        (8192, need.from_stack(stack.get("mailcow"), memory_mib=9000), "fail", "8.8 GiB", ""),
+        (1024, need.from_stack(stack.get("mailu")), "ok", "1.0 GiB", ""),
+        (
+            1024,
+            need.from_stack(stack.get("mailu"), config={"ANTIVIRUS": "clamav"}),
+            "fail",
+            "1024 Mailu + 2048 ClamAV MiB",
+            "or set ANTIVIRUS: none",
+        ),
+    ],
+)
+def test_memory_of_a_plan(memory_mib, demands, status, words, fix, make_host):
+    (finding,) = resources.memory(make_host({"/proc/meminfo": meminfo(memory_mib, 0)}), demands)
+    assert finding.status == status
+    assert words in finding.required
+    assert fix in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("total", "available", "status", "words"),
+    [
+        (1000000, 500000, "ok", "50 % of 1 000 000 inodes available on /"),
+        (1000000, 40000, "warn", "4 %"),
+        (1000000, 100, "fail", "0 %"),
+        (0, 0, "skip", "as needed"),
+    ],
+)
+def test_inodes(total, available, status, words, make_host):
+    place = {"size": GIB, "available": GIB, "inodes": total, "inodes_available": available}
+    (finding,) = resources.inodes(make_host(None, {"filesystems": {"/": place}}), MAILCOW)
+    assert finding.status == status
+    assert words in finding.observed
+
+
+@pytest.mark.parametrize(
+    ("check", "files", "status", "words"),
+    [
+        (
+            resources.inotify,
+            {
+                "/proc/sys/fs/inotify/max_user_instances": "128\n",
+                "/proc/sys/fs/inotify/max_user_watches": "1048576\n",
+            },
+            "warn",
+            "fs.inotify.max_user_instances is 128",
+        ),
+        (
+            resources.inotify,
+            {
+                "/proc/sys/fs/inotify/max_user_instances": "8192\n",
+                "/proc/sys/fs/inotify/max_user_watches": "1048576\n",
+            },
+            "ok",
+            "fs.inotify.max_user_instances 8192",
+        ),
+        (
+            resources.redis,
+            {"/proc/sys/vm/overcommit_memory": "0\n", "/proc/sys/net/core/somaxconn": "4096\n"},
+            "warn",
+            "vm.overcommit_memory is 0",
+        ),
+        (
+            resources.redis,
+            {"/proc/sys/vm/overcommit_memory": "1\n", "/proc/sys/net/core/somaxconn": "4096\n"},
+            "ok",
+            "vm.overcommit_memory 1",
+        ),
+        (resources.redis, {}, "unknown", "cannot read"),
+        (resources.inotify, {}, "unknown", "cannot read"),
+        (resources.max_map_count, {}, "skip", "asks for none"),
+    ],
+)
+def test_kernel_parameters(check, files, status, words, make_host):
+    (finding,) = check(make_host(files), MAILCOW)
+    assert finding.status == status
+    assert words in finding.observed
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [("65530", "warn"), ("1048576", "ok"), (None, "unknown")]
+)
+def test_max_map_count_of_mailu(value, status, make_host):
+    files = {"/proc/sys/vm/max_map_count": value} if value else {}
+    demands = need.from_stack(stack.get("mailu"))
+    assert resources.max_map_count(make_host(files), demands)[0].status == status
+
+
+LIMITS = "Limit Soft Hard Units\nMax processes {0} {0} processes\nMax open files 1024 {1} files\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        (LIMITS.format(127424, 524288), "ok", "open files 524288"),
+        (LIMITS.format("unlimited", 524288), "ok", "processes unlimited"),
+        (LIMITS.format(127424, 4096), "warn", "open files 4096"),
+        (LIMITS.format(1000, 524288), "warn", "processes 1000"),
+        ("", "unknown", "cannot read /proc/1/limits"),
+    ],
+)
+def test_limits(text, status, words, make_host):
+    (finding,) = resources.limits(make_host({"/proc/1/limits": text}), MAILCOW)
+    assert finding.status == status
+    assert words in finding.observed
+
+
+def test_limits_of_a_stack_that_raises_none(make_host):
+    assert resources.limits(make_host(), need.from_stack(stack.get("mailu")))[0].status == "skip"
