@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
     commands,
+    dns,
     network,
     platform,
     ports,
@@ -48,11 +49,14 @@ SUBJECTS = (platform, resources, network, ports, commands)
 
 CHECKS = tuple(Check(*row) for subject in SUBJECTS for row in subject.LOOK)
 
+#: What is looked at from the controller: the DNS. A play names checks of both kinds in one list.
+DNS_CHECKS = tuple(Check(*row) for row in dns.LOOK)
+
 
 def names() -> list[str]:
     """Return what a check may be called by: every id and every subject, in order."""
     found: dict[str, None] = {}
-    for check in CHECKS:
+    for check in CHECKS + DNS_CHECKS:
         found.setdefault(check.subject)
         found[check.id] = None
     return list(found)
@@ -73,7 +77,7 @@ def select(option: str, wanted: Iterable[str]) -> set[str]:
     for name in wanted:
         if name not in known:
             raise ValueError("{0} has {1!r}; allowed: {2}".format(option, name, ", ".join(known)))
-        ids.update(check.id for check in CHECKS if name in (check.id, check.subject))
+        ids.update(check.id for check in CHECKS + DNS_CHECKS if name in (check.id, check.subject))
     return ids
 
 
