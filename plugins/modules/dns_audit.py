@@ -118,6 +118,9 @@ options:
       - warn
       - never
 notes:
+  - An inventory that has C(localhost) in it, or sets C(ansible_python_interpreter) for all hosts,
+    makes the controller use another Python than Ansible's own. The variable of the first example
+    makes it use that one, where dnspython is.
   - Reverse records are published by the owner of the address, usually the provider of the server,
     and not in the zone of the domain.
 extends_documentation_fragment:
@@ -150,6 +153,8 @@ EXAMPLES = r"""
       - 2001:db8::10
     stack: mailcow
   delegate_to: localhost
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
   register: dns
 
 - name: Show the report
