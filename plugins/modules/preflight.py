@@ -288,7 +288,10 @@ route:
   type: dict
   contains:
     ipv4:
-      description: The default route of IPv4; C(ipv6) has the same keys.
+      description:
+        - The default route of IPv4; C(ipv6) has the same keys. C(source) is the address that
+          connections have on the server, C(public) the one that the world sees, V(null) when it is
+          not known, C(mtu) that of the interface in bytes.
       returned: always
       type: dict
       sample:
@@ -296,6 +299,7 @@ route:
         gateway: 203.0.113.1
         mtu: 1500
         source: 203.0.113.10
+        public: 203.0.113.10
     ipv6:
       description: The default route of IPv6.
       returned: always
@@ -364,7 +368,11 @@ def main() -> None:
         changed=False,
         findings=[item.to_dict() for item in finding.worst_first(findings)],
         summary=finding.summary(findings, params["fail_on"]),
-        route=network.default_route(host),
+        route={
+            family: entry
+            and dict(entry, public=network.sending_address(host, demands, family))
+            for family, entry in network.default_route(host).items()
+        },
     )
 
 

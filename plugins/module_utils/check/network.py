@@ -41,6 +41,27 @@ def default_route(host: Host) -> dict[str, Any]:
     return host.once(host_info.default_route)
 
 
+def sending_address(host: Host, need: Need, family: str) -> str | None:
+    """Return the address that the world sees mail come from.
+
+    Args:
+        host: the machine.
+        need: what the stack needs; an address named there counts.
+        family: ``ipv4`` or ``ipv6``.
+
+    Returns:
+        The one that was named, else the source address of the default route if the internet can
+        reach it; None when it is not known.
+    """
+    import ipaddress
+
+    named = need.public_ipv4 if family == "ipv4" else need.public_ipv6
+    source = (default_route(host)[family] or {}).get("source")
+    if named or not source:
+        return named or None
+    return source if ipaddress.ip_address(source).is_global else None
+
+
 def local_addresses(host: Host) -> dict[str, list[str]]:
     """Return the host's own addresses that the internet can reach, ``ipv4`` and ``ipv6``.
 
