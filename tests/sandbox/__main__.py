@@ -36,9 +36,19 @@ def main() -> int:
     verbs.add_parser("status", help="print what is there")
     verbs.add_parser("inventory", help="write the inventory and print its path")
     fault = verbs.add_parser("fault", help="break a server of the world, or mend it")
-    fault.add_argument("name", metavar="NAME", help="dns, git or registry")
+    fault.add_argument("name", metavar="NAME", help=f"one of: {', '.join(world.FAULT_NAMES)}")
     fault.add_argument("switch", choices=["on", "off"])
+    record = verbs.add_parser(
+        "record", help="change what the world's DNS answers; 'record reset' puts all back"
+    )
+    record.add_argument("name", metavar="NAME", help="absolute, or the word reset")
+    record.add_argument("type", nargs="?", metavar="TYPE", help="such as A, MX, PTR, TXT")
+    record.add_argument(
+        "values", nargs="*", metavar="VALUE", help="as in a zone file; the word none for no record"
+    )
     given = parser.parse_args()
+    if given.verb == "record" and (given.name == "reset") == bool(given.values):
+        parser.error("record NAME TYPE VALUE..., record NAME TYPE none, or record reset")
     # Servers of the world read what is made here as users of their own.
     os.umask(0o022)
 
@@ -59,7 +69,10 @@ def main() -> int:
         elif given.verb == "status":
             sandbox.status()
         elif given.verb == "fault":
-            world.fault(given.name, given.switch == "on")
+            sandbox.fault(given.name, given.switch == "on")
+        elif given.verb == "record":
+            values = [] if given.values == ["none"] else given.values
+            sandbox.record(None if given.name == "reset" else (given.name, given.type, values))
         elif given.verb == "inventory":
             print(sandbox.write_inventory())
     except SandboxError as error:

@@ -75,6 +75,8 @@ def _apt(suite: str) -> list[str]:
         "APT::Install-Recommends": "false",
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
+        # A release that nobody maintains any more is still to be had, with an old date.
+        "Acquire::Check-Valid-Until": "false",
     }
     return [
         "apt-get",
@@ -149,14 +151,22 @@ def built(name: str, recipe: str) -> None:
     write_if_changed(_stamp(name), recipe)
 
 
+def _recipe(suite: str) -> str:
+    return digest(
+        repr(sorted(groups(suite).items())), DEBIAN_KEY.make().public.read_bytes(), architecture()
+    )
+
+
+def is_complete(suite: str) -> bool:
+    """Is what the lists of a suite name there?"""
+    return is_built(f"debian-{suite}", _recipe(suite))
+
+
 def debian(suite: str) -> None:
     """Download a suite's packages and publish them, unless that was done for these lists."""
-    lists = groups(suite)
-    recipe = digest(
-        repr(sorted(lists.items())), DEBIAN_KEY.make().public.read_bytes(), architecture()
-    )
-    if is_built(f"debian-{suite}", recipe):
+    if is_complete(suite):
         return
+    lists = groups(suite)
     pool = ROOT / "debian" / "pool" / suite
     with step(f"packages of Debian {suite}"):
         apt = _apt(suite)
@@ -167,7 +177,7 @@ def debian(suite: str) -> None:
                 log=f"packages-{suite}-{name}.log",
             )
     size = sum(file.stat().st_size for file in pool.glob("*.deb"))
-    say(f"{len(list(pool.glob('*.deb')))} packages, {size // 2**20} MiB")
+    say(f"{suite}: {len(list(pool.glob('*.deb')))} packages, {size // 2**20} MiB")
     with step(f"archive of Debian {suite}"):
         publish(ROOT / "debian", suite, {"main": pool}, DEBIAN_KEY, "Debian")
         # Nothing is newer than what is in main; the names must exist all the same.
@@ -179,4 +189,4 @@ def debian(suite: str) -> None:
             DEBIAN_KEY,
             "Debian-Security",
         )
-    built(f"debian-{suite}", recipe)
+    built(f"debian-{suite}", _recipe(suite))

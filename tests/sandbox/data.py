@@ -45,6 +45,9 @@ IPV6_NETWORK = f"{IPV6_PREFIX}:/64"
 IPV6_GATEWAY = f"{IPV6_PREFIX}:1"
 WORLD_IPV4 = f"{IPV4_PREFIX}.2"
 WORLD_IPV6 = f"{IPV6_PREFIX}:2"
+# The world's second address: what a mail host talks to, but installs nothing from.
+OUTSIDE_IPV4 = f"{IPV4_PREFIX}.3"
+OUTSIDE_IPV6 = f"{IPV6_PREFIX}:3"
 
 DEBIAN_MIRROR = "http://deb.debian.org"
 ARCHITECTURE_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -91,42 +94,59 @@ class System:
     suite: Debian's code name.
     version: Debian's major version.
     packages: what a freshly rented server of this system has beyond the base.
+    deb822: are its package sources written in the newer form?
+    engine: the suite whose Docker stands in for Docker's packages, "" for none.
+    engine_own: of the packages it is made from, those taken from the system's own suite,
+        because the other one's need a newer C library.
     """
 
     suite: str
     version: str
     packages: tuple[str, ...]
+    deb822: bool = True
+    engine: str = ""
+    engine_own: tuple[str, ...] = ()
 
 
 # Bare, as a cloud provider's image is: what the roles need beyond this they install.
+SERVER_PACKAGES = (
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "iputils-ping",
+    "kmod",
+    "libpam-systemd",
+    "less",
+    "netbase",
+    "openssh-server",
+    "openssh-sftp-server",
+    "procps",
+    "python3",
+    "systemd",
+    "systemd-sysv",
+    "systemd-timesyncd",
+    "tzdata",
+)
 SYSTEMS = {
-    "debian-13": System(
-        suite="trixie",
-        version="13",
-        packages=(
-            "ca-certificates",
-            "dbus",
-            "iproute2",
-            "iputils-ping",
-            "kmod",
-            "libpam-systemd",
-            "less",
-            "netbase",
-            "openssh-server",
-            "openssh-sftp-server",
-            "procps",
-            "python3",
-            "systemd",
-            "systemd-sysv",
-            "tzdata",
-        ),
+    "debian-13": System("trixie", "13", SERVER_PACKAGES, engine="trixie"),
+    "debian-12": System(
+        "bookworm", "12", SERVER_PACKAGES, engine="trixie", engine_own=("runc", "tini")
     ),
+    "debian-11": System("bullseye", "11", SERVER_PACKAGES, deb822=False),
 }
+
+# Suites whose packages do not merge /bin, /lib and /sbin into /usr by themselves.
+UNMERGED_SUITES = ("bullseye",)
 
 # What the world's stand-in for Debian's archive holds, by suite: the closure of
 # these lists without recommended packages, beside each system's own. The lists
 # of a suite are resolved one by one, so that packages which exclude each other
-# may stand in different ones.
+# may stand in different ones. A suite is downloaded when a host needs it.
+OLDER_TOOLS = (
+    "bind9-dnsutils cron curl file git gnupg jq logrotate lsof netcat-openbsd openssl psmisc "
+    "python3-apt python3-debian rsync rsyslog sudo wget xz-utils"
+)
+FIREWALL = "conntrack fail2ban ipset iptables nftables python3-systemd ufw"
 ARCHIVE = {
     "trixie": {
         "tools": (
@@ -137,34 +157,124 @@ ARCHIVE = {
             "zstd"
         ),
         "engine": "containerd docker-buildx docker-cli docker-compose docker.io runc tini pigz",
-        "firewall": "conntrack fail2ban ipset iptables nftables python3-systemd ufw",
+        "firewall": FIREWALL,
         "firewalld": "firewalld",
+        "network": "ifupdown",
         "chrony": "chrony",
-        "timesyncd": "systemd-timesyncd",
+        "ntpsec": "ntpsec",
         "postfix": "postfix postfix-pcre libsasl2-modules",
+        "exim": "exim4-daemon-light",
+    },
+    "bookworm": {
+        "tools": OLDER_TOOLS,
+        "engine": "pigz runc tini",
+        "firewall": FIREWALL,
+        "firewalld": "firewalld",
+        "network": "ifupdown",
+        "chrony": "chrony",
+        "exim": "exim4-daemon-light",
+    },
+    "bullseye": {
+        "tools": OLDER_TOOLS,
+        "firewall": FIREWALL,
+        "firewalld": "firewalld",
+        "network": "ifupdown",
+        "chrony": "chrony",
         "exim": "exim4-daemon-light",
     },
 }
 
 # What the containers of the world and of the stand-in stacks are made from.
 WORLD_SUITE = "trixie"
-WORLD_PACKAGES = "bind9 ca-certificates docker-registry fcgiwrap git nginx procps"
+WORLD_PACKAGES = (
+    "bind9 ca-certificates chrony docker-registry fcgiwrap git iproute2 libnginx-mod-stream "
+    "nftables nginx postfix procps"
+)
 STACK_PACKAGES = (
     "bind9-host ca-certificates dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-pop3d "
     "dovecot-sieve mariadb-server memcached nginx openssl postfix procps redis-server tini unbound"
 )
 
-# Names that the world answers for, by zone; "@" is the zone itself.
+# Names that the world answers for, by zone; "@" is the zone itself. What hosts
+# install from, and what images and repositories come from:
 WORLD_NAMES = {
     "debian.org": ("deb", "security", "ftp"),
-    "docker.com": ("download", "hub"),
+    "docker.com": ("download",),
     "docker.io": ("@", "registry-1", "auth", "index"),
     "ghcr.io": ("@",),
     "github.com": ("@", "api", "codeload"),
+    "githubusercontent.com": ("pkg-containers",),
+}
+
+# What the stacks talk to, and other people's mail servers. The names ip4 and ip6
+# have an address of that family only.
+OUTSIDE_NAMES = {
+    "abuse.ch": ("bazaar", "urlhaus"),
+    "clamav.net": ("database", "db.uk", "db.nl", "db.fr", "db.ch"),
+    "cloudflare.com": ("time",),
+    DOMAIN: ("ntp",),
+    "docker.com": ("hub", "production.cloudflare"),
+    "google.com": ("time", "gmail-smtp-in.l"),
+    "heinlein-support.de": ("spamassassin",),
+    "icloud.com": ("mx01.mail",),
+    "letsencrypt.org": ("acme-v02.api", "acme-staging-v02.api"),
+    "mailcow.email": ("asn-check", "checks", "fuzzy", "ip4", "ip6", "verify"),
+    "nevondo.com": ("ip4", "ip6"),
+    "outside.test": ("mx",),
+    "pool.ntp.org": (
+        *("@", "0", "1", "2", "3"),
+        *(
+            f"{n}.{vendor}"
+            for vendor in ("debian", "ubuntu", "almalinux", "rocky")
+            for n in range(4)
+        ),
+    ),
+    "rspamd.com": ("fuzzy1", "fuzzy2", "maps"),
+    "sanesecurity.net": ("rsync",),
+    "ubuntu.com": ("archive", "security", "ntp"),
+}
+
+# Other records of the outside: zone, owner, type, value.
+OUTSIDE_RECORDS = (
+    ("clamav.net", "current.cvd", "TXT", '"1.4.3:62:27800:1795000000:1:90:49192:336"'),
+    ("gmail.com", "@", "MX", "5 gmail-smtp-in.l.google.com."),
+    ("icloud.com", "@", "MX", "10 mx01.mail.icloud.com."),
+    ("outside.test", "@", "MX", "10 mx.outside.test."),
+    ("rspamd.com", "*.asn", "TXT", '"64496|10.99.0.0/24|ZZ|test|"'),
+    ("rspamd.com", "*.asn6", "TXT", '"64496|fd99::/64|ZZ|test|"'),
+    # A block list says what it lists by addresses of the loopback network.
+    ("spamhaus.org", "2.0.0.127.zen", "A", "127.0.0.2"),
+)
+
+# Well-known resolvers, and the servers of the root: the world has their addresses too.
+RESOLVERS = (
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.9.9.9",
+    "2606:4700:4700::1111",
+    "2001:4860:4860::8888",
+    "2620:fe::fe",
+)
+ROOT_SERVERS = {
+    "a": ("198.41.0.4", "2001:503:ba3e::2:30"),
+    "b": ("170.247.170.2",),
+    "c": ("192.33.4.12",),
+    "d": ("199.7.91.13",),
+    "e": ("192.203.230.10",),
+    "f": ("192.5.5.241",),
+    "g": ("192.112.36.4",),
+    "h": ("198.97.190.53",),
+    "i": ("192.36.148.17",),
+    "j": ("192.58.128.30",),
+    "k": ("193.0.14.129",),
+    "l": ("199.7.83.42",),
+    "m": ("202.12.27.33",),
 }
 
 HOSTS = (
     Host("mail1", 11, "debian-13"),
     Host("mail2", 12, "debian-13"),
     Host("mail3", 13, "debian-13"),
+    Host("mail4", 14, "debian-12"),
+    Host("mail5", 15, "debian-11"),
 )

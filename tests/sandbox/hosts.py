@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import time
@@ -13,13 +14,43 @@ from . import data, engine, keys, rootfs
 from .archive import DEBIAN_KEY
 from .common import HERE, LOGS, STATE, SandboxError, digest, say, step
 
-# What an ordinary engine's --privileged would give, less two things: a
-# capability that some machines do not have to give, and the clock, which is
-# the machine's and not the host's to set.
+# The clock is the machine's and not a host's to set. A host has the capability all the
+# same, or no time service would run in it: the calls that need it are answered with
+# "done" by the kernel's filter, and nothing happens. (Every program in a host, and in a
+# container of a host, inherits the filter.)
+CLOCK_FILTER = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    # A machine's other calling conventions count too.
+    "archMap": [
+        {
+            "architecture": "SCMP_ARCH_X86_64",
+            "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+        },
+        {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"]},
+    ],
+    "syscalls": [
+        {
+            "names": [
+                "adjtimex",
+                "clock_adjtime",
+                "clock_adjtime64",
+                "clock_settime",
+                "clock_settime64",
+                "settimeofday",
+                "stime",
+            ],
+            "action": "SCMP_ACT_ERRNO",
+            "errnoRet": 0,
+        }
+    ],
+}
+
+# What an ordinary engine's --privileged would give, less the clock and a capability
+# that some machines do not have to give.
 HOST_OPTIONS = {
     "CapAdd": ["ALL"],
-    "CapDrop": ["SYS_RESOURCE", "SYS_TIME"],
-    "SecurityOpt": ["seccomp=unconfined", "apparmor=unconfined"],
+    "CapDrop": ["SYS_RESOURCE"],
+    "SecurityOpt": [f"seccomp={json.dumps(CLOCK_FILTER)}", "apparmor=unconfined"],
     # All of /proc and /sys, as a machine sees them.
     "MaskedPaths": [],
     "ReadonlyPaths": [],
@@ -45,24 +76,52 @@ def find(name: str) -> data.Host:
     )
 
 
-def _apt_sources(suite: str) -> str:
-    """The sources file of a Debian server in its usual shape; it trusts the sandbox's key."""
-    stanza = (
-        "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\n"
-        "Signed-By: /usr/share/keyrings/sandbox-archive.asc\n"
+def _apt_sources(system: data.System) -> dict[str, str]:
+    """The package sources of a Debian server in their usual shape; they trust the sandbox's key.
+
+    Returns path and text.
+    """
+    key = "/usr/share/keyrings/sandbox-archive.asc"
+    parts = (
+        (f"{data.DEBIAN_MIRROR}/debian", (system.suite, f"{system.suite}-updates")),
+        (f"{data.DEBIAN_MIRROR}/debian-security", (f"{system.suite}-security",)),
     )
-    return (
-        stanza.format(f"{data.DEBIAN_MIRROR}/debian", f"{suite} {suite}-updates")
-        + "\n"
-        + stanza.format(f"{data.DEBIAN_MIRROR}/debian-security", f"{suite}-security")
-    )
+    if system.deb822:
+        return {
+            "etc/apt/sources.list.d/debian.sources": "\n".join(
+                f"Types: deb\nURIs: {address}\nSuites: {' '.join(suites)}\nComponents: main\n"
+                f"Signed-By: {key}\n"
+                for address, suites in parts
+            )
+        }
+    return {
+        "etc/apt/sources.list": "".join(
+            f"deb [signed-by={key}] {address} {suite} main\n"
+            for address, suites in parts
+            for suite in suites
+        )
+    }
 
 
 def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
     """The files laid over a fresh Debian, by path."""
+    here = HERE / "host"
+    units = "usr/local/lib/systemd/system"
     return {
-        "usr/local/sbin/sandbox-init": ((HERE / "host" / "init").read_bytes(), 0o755),
-        "etc/apt/sources.list.d/debian.sources": (_apt_sources(system.suite).encode(), 0o644),
+        "usr/local/sbin/sandbox-init": ((here / "init").read_bytes(), 0o755),
+        "usr/local/sbin/sandbox-clock": ((here / "clock").read_bytes(), 0o755),
+        f"{units}/sandbox-clock.service": ((here / "clock.service").read_bytes(), 0o644),
+        # Its own condition is that it is in no container, where the clock is not its to set.
+        f"{units}/systemd-timesyncd.service.d/sandbox.conf": (
+            b"[Unit]\nConditionVirtualization=\n",
+            0o644,
+        ),
+        # It adjusts the clock by what it reads from it, and here that means nothing.
+        f"{units}/chrony.service.d/sandbox.conf": (
+            b"[Service]\nExecStart=\nExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS\n",
+            0o644,
+        ),
+        **{path: (text.encode(), 0o644) for path, text in _apt_sources(system).items()},
         "usr/share/keyrings/sandbox-archive.asc": (DEBIAN_KEY.make().public.read_bytes(), 0o644),
         "usr/local/share/ca-certificates/sandbox.crt": (
             keys.certificate_authority().read_bytes(),
@@ -86,6 +145,7 @@ def image(system_name: str) -> str:
     customize = HERE / "host" / "customize"
     recipe = digest(
         customize,
+        HERE / "rootfs.py",
         " ".join([system.suite, *system.packages]),
         *(part for path, (content, _mode) in sorted(overlay.items()) for part in (path, content)),
     )
@@ -110,7 +170,7 @@ def image(system_name: str) -> str:
 
 
 def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
-    """The files that make a host this host: names, resolver, SSH host key."""
+    """The files that make a host this host: names, resolver, router, SSH host key."""
     key = keys.ssh_key(keys.SSH / "hosts" / host.name, host.name)
     names = (
         f"127.0.0.1 localhost\n127.0.1.1 {host.fqdn} {host.name}\n\n"
@@ -123,6 +183,7 @@ def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
             f"search {data.DOMAIN}\nnameserver {data.WORLD_IPV4}\n".encode(),
             0o644,
         ),
+        "/etc/sandbox/router": (f"{data.WORLD_IPV4} {data.WORLD_IPV6}\n".encode(), 0o644),
         "/etc/ssh/ssh_host_ed25519_key": (key.read_bytes(), 0o600),
         "/etc/ssh/ssh_host_ed25519_key.pub": (key.with_suffix(".pub").read_bytes(), 0o644),
     }

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import data, keys
-from .archive import ROOT, architecture, built, is_built, publish
+from .archive import ROOT, architecture, built, is_built, is_complete, publish
 from .common import STATE, SandboxError, digest, run, step, write_if_changed
 
 DOCKER_KEY = keys.SigningKey("docker", "Sandbox archive standing in for Docker's")
@@ -152,14 +152,19 @@ def _move(tree: Path, moves: Mapping[str, str]) -> None:
         unit.write_text(text)
 
 
-def _make(name: str, imitation: Imitation, suite: str, release: str, pool: Path) -> None:
+def _source(system: data.System, package: str) -> Path:
+    """The file of one of the Debian packages that a system's imitations are made from."""
+    return _pool_file(system.suite if package in system.engine_own else system.engine, package)
+
+
+def _make(name: str, imitation: Imitation, system: data.System, release: str, pool: Path) -> None:
     """Write the package called *name* into the directory *pool*."""
     with tempfile.TemporaryDirectory(prefix="repack-", dir=STATE / "cache") as work:
         tree = Path(work)
         for source in reversed(imitation.sources):
             # The first one comes last: its control files stay.
             shutil.rmtree(tree / "DEBIAN", ignore_errors=True)
-            run(["dpkg-deb", "-R", str(_pool_file(suite, source)), work])
+            run(["dpkg-deb", "-R", str(_source(system, source)), work])
         for drop in imitation.drops:
             if (tree / drop).is_dir():
                 shutil.rmtree(tree / drop)
@@ -194,9 +199,14 @@ def _make(name: str, imitation: Imitation, suite: str, release: str, pool: Path)
 
 
 def docker(system_name: str) -> None:
-    """Make and publish Docker's packages for a system, unless these binaries' are there."""
+    """Make and publish Docker's packages for a system, unless these binaries' are there.
+
+    Does nothing for a system that has none, and while an archive they come from is missing.
+    """
     system = data.SYSTEMS[system_name]
-    sources = [_pool_file(system.suite, s).name for i in IMITATIONS.values() for s in i.sources]
+    if not system.engine or not all(map(is_complete, (system.suite, system.engine))):
+        return
+    sources = [_source(system, s).name for i in IMITATIONS.values() for s in i.sources]
     recipe = digest(Path(__file__), " ".join(sources), DOCKER_KEY.make().public.read_bytes())
     if is_built(f"docker-{system.suite}", recipe):
         return
@@ -205,7 +215,7 @@ def docker(system_name: str) -> None:
         shutil.rmtree(pool, ignore_errors=True)
         pool.mkdir(parents=True)
         for name, imitation in IMITATIONS.items():
-            _make(name, imitation, system.suite, f"debian.{system.version}~{system.suite}", pool)
+            _make(name, imitation, system, f"debian.{system.version}~{system.suite}", pool)
         publish(DOCKER_ROOT, system.suite, {"stable": pool}, DOCKER_KEY, "Docker")
         write_if_changed(DOCKER_ROOT / "gpg", DOCKER_KEY.public.read_bytes())
     built(f"docker-{system.suite}", recipe)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import archive
+from . import archive, data
 from .common import run
 
 # Documentation and translations are a third of a small system's size.
@@ -17,6 +17,10 @@ WITHOUT_DOCUMENTATION = (
     "path-exclude=/usr/share/info/*",
     "path-exclude=/usr/share/doc/*",
     "path-include=/usr/share/doc/*/copyright",
+)
+# Debian's installer has made /bin and its like links for longer than the packages ask for it.
+MERGE_USR = (
+    'cd "$1" && for name in bin lib lib64 sbin; do mkdir -p usr/$name && ln -s usr/$name; done'
 )
 
 
@@ -58,6 +62,7 @@ def build(
             "--dpkgopt=force-unsafe-io",
             *(f"--dpkgopt={option}" for option in WITHOUT_DOCUMENTATION),
             '--aptopt=Acquire::Languages "none"',
+            *([f"--setup-hook={MERGE_USR}"] if suite in data.UNMERGED_SUITES else []),
             f"--include={','.join(packages)}",
             *(f"--customize-hook={hook}" for hook in hooks),
             suite,

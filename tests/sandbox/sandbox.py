@@ -63,14 +63,15 @@ def _build(systems: Iterable[str]) -> None:
     _check_name()
     keys.complete([archive.DEBIAN_KEY, DOCKER_KEY])
     hosts.remove_strangers()
-    for suite in sorted({system.suite for system in data.SYSTEMS.values()} | {data.WORLD_SUITE}):
-        archive.debian(suite)
+    wanted = sorted(set(systems))
+    suites = {data.WORLD_SUITE, *(data.SYSTEMS[name].suite for name in wanted)}
+    parallel(*(functools.partial(archive.debian, suite) for suite in sorted(suites)))
     write_inventory()
     parallel(
         # The longest first.
         world.build_registry,
         world.image,
-        *(functools.partial(hosts.image, system) for system in sorted(set(systems))),
+        *(functools.partial(hosts.image, system) for system in wanted),
         world.build,
     )
 
@@ -92,6 +93,23 @@ def reset(host: data.Host) -> None:
         _build([host.system])
         world.start()
         hosts.reset(host)
+
+
+def fault(name: str, on: bool) -> None:
+    """Break one of the world's servers on purpose, or mend it."""
+    engine.client()
+    with locked():
+        world.fault(name, on)
+
+
+def record(edit: tuple[str, str, Sequence[str]] | None) -> None:
+    """Change a record of the world's DNS: name, type, values; None puts all back."""
+    engine.client()
+    with locked():
+        if edit is None:
+            world.reset_records()
+        else:
+            world.record(*edit)
 
 
 def down() -> None:
@@ -145,3 +163,7 @@ def status() -> None:
     for name, address in rows:
         state = there[name].status if name in there else "not made"
         print(f"{name.removeprefix(data.PREFIX + '-'):8} {address:12} {state}")
+    for name in world.faults():
+        print(f"fault    {name}")
+    for (name, kind), values in world.edits().items():
+        print(f"record   {name} {kind} {' '.join(values) or 'none'}")

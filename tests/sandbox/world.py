@@ -8,9 +8,19 @@ to be had, and nothing need be copied.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
 import socket
 import time
+from collections.abc import Collection, Mapping, Sequence
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.query
+import dns.zone
+from docker.models.containers import Container
 
 from . import data, engine, git, keys, registry, repack, rootfs, zones
 from .common import HERE, LOGS, STATE, SandboxError, digest, say, step, write_if_changed
@@ -18,7 +28,27 @@ from .common import HERE, LOGS, STATE, SandboxError, digest, say, step, write_if
 NAME = data.WORLD
 ROOT = STATE / "world"
 ETC = ROOT / "etc"
+ZONES = ROOT / "zones"
 FAULTS = ROOT / "faults"
+# The records that were changed on purpose.
+EDITS = STATE / "records.json"
+
+# What the packet filter does to break the world, by fault. The order is the filter's.
+FILTERS = {
+    "ntp": "udp dport 123 drop",
+    "smtp-filtered": "tcp dport { 25, 465 } drop",
+    "smtp-refused": "tcp dport { 25, 465 } reject with tcp reset",
+    "icmp": "icmp type echo-request drop; icmpv6 type echo-request drop",
+    "ipv6": "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept; "
+    "meta nfproto ipv6 drop",
+    "egress": "meta l4proto { tcp, udp } th dport { 53, 123 } accept; "
+    f"ip daddr {data.WORLD_IPV4} tcp dport 80 accept; "
+    f"ip6 daddr {data.WORLD_IPV6} tcp dport 80 accept; "
+    "meta l4proto tcp reject with tcp reset; meta l4proto udp reject",
+}
+# The servers that answer 503 while a file of that name is there.
+SERVERS = ("git", "registry")
+FAULT_NAMES = ("dns", *FILTERS, *SERVERS)
 
 
 def image() -> str:
@@ -36,21 +66,51 @@ def image() -> str:
     return name
 
 
-def _configure() -> None:
-    """Write the configuration of the world's servers."""
-    names = [
+def _names() -> list[str]:
+    """All names that the world answers for over TLS."""
+    return [
         f"{owner}.{zone}".removeprefix("@.")
-        for zone, owners in data.WORLD_NAMES.items()
+        for names in (data.WORLD_NAMES, data.OUTSIDE_NAMES)
+        for zone, owners in names.items()
         for owner in owners
     ]
-    keys.server_certificate(ETC / "tls", [*names, f"world.{data.DOMAIN}"])
-    texts = zones.all_zones(data.HOSTS)
-    for name, text in texts.items():
-        write_if_changed(ETC / "zones" / zones.file_name(name), text)
+
+
+def _addresses() -> str:
+    """The world's addresses beside its first, and the device that each is on."""
+    lines = [f"{data.OUTSIDE_IPV4}/24 eth0", f"{data.OUTSIDE_IPV6}/64 eth0"]
+    others = [*data.RESOLVERS, *(a for both in data.ROOT_SERVERS.values() for a in both)]
+    lines += [f"{address}/{128 if ':' in address else 32} lo" for address in others]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def edits() -> dict[tuple[str, str], list[str]]:
+    """The records that were changed on purpose."""
+    if not EDITS.is_file():
+        return {}
+    return {(name, kind): values for name, kind, values in json.loads(EDITS.read_text())}
+
+
+def _write_zones() -> dict[str, str]:
+    """Write the zone files; returns the text of those that changed, by name of the zone."""
+    texts = zones.all_zones(data.HOSTS, edits())
+    zones.check(texts)
+    return {
+        name: text
+        for name, text in texts.items()
+        if write_if_changed(ZONES / zones.file_name(name), text)
+    }
+
+
+def _configure() -> None:
+    """Write the configuration of the world's servers."""
+    keys.server_certificate(ETC / "tls", [*_names(), f"world.{data.DOMAIN}"])
     write_if_changed(
-        ETC / "named.conf", zones.server_configuration(list(texts), "/srv/world/etc/zones")
+        ETC / "named.conf",
+        zones.server_configuration(list(zones.all_zones(data.HOSTS)), "/srv/world/zones"),
     )
-    for name in ("nginx.conf", "registry.yml"):
+    write_if_changed(ETC / "addresses", _addresses())
+    for name in ("nginx.conf", "registry.yml", "chrony.conf"):
         write_if_changed(ETC / name, (HERE / "world" / name).read_bytes())
 
 
@@ -86,10 +146,14 @@ def start() -> None:
             container.remove(force=True, v=True)
             container = None
     if container is not None and container.status == "running":
+        _publish(container, _write_zones())
         return
     with step("world started"):
+        # A world that starts is whole.
         shutil.rmtree(FAULTS)
         FAULTS.mkdir()
+        EDITS.unlink(missing_ok=True)
+        _write_zones()
         if container is None:
             container = engine.create(
                 NAME,
@@ -97,6 +161,14 @@ def start() -> None:
                 (data.WORLD_IPV4, data.WORLD_IPV6),
                 {
                     "Binds": [f"{ROOT}:/srv/world:ro"],
+                    # It is the hosts' router.
+                    "CapAdd": ["NET_ADMIN"],
+                    "Sysctls": {
+                        "net.ipv4.ip_forward": "1",
+                        "net.ipv6.conf.all.forwarding": "1",
+                        "net.ipv4.icmp_ratelimit": "0",
+                        "net.ipv6.icmp.ratelimit": "0",
+                    },
                     "Tmpfs": {"/run": "", "/tmp": ""},
                     "RestartPolicy": {"Name": "unless-stopped"},
                 },
@@ -126,25 +198,96 @@ def _wait(limit: float = 20.0) -> None:
                 time.sleep(0.1)
 
 
-def fault(name: str, on: bool) -> None:
-    """Break one of the world's servers on purpose, or mend it.
+def _running() -> Container:
+    """The world's container; raises SandboxError when it does not run."""
+    container = engine.container(NAME)
+    if container is None or container.status != "running":
+        raise SandboxError("the world does not run; the verb up starts it")
+    return container
 
-    name: ``registry`` or ``git`` (answers 503), ``dns`` (does not answer).
+
+def _publish(container: Container, changed: Mapping[str, str], limit: float = 5.0) -> None:
+    """Have the name server read its zones again, and wait until it answers from the new ones.
+
+    changed: text by name of the zone.
     """
+    if not changed:
+        return
+    _signal(container, "HUP")
+    end = time.monotonic() + limit
+    for name, text in changed.items():
+        wanted = dns.zone.from_text(text, origin=dns.name.from_text(name)).get_soa().serial
+        question = dns.message.make_query(name, "SOA")
+        while True:
+            with contextlib.suppress(dns.exception.DNSException, OSError, IndexError):
+                answer = dns.query.udp(question, data.WORLD_IPV4, timeout=0.5)
+                if answer.answer[0][0].serial == wanted:
+                    break
+            if time.monotonic() > end:
+                raise SandboxError(f"the world's name server does not answer from its new {name}")
+            time.sleep(0.02)
+
+
+def _signal(container: Container, signal: str) -> None:
+    """Send the name server a signal."""
+    if container.exec_run(["pkill", f"-{signal}", "-x", "named"]).exit_code != 0:
+        raise SandboxError("the world's name server does not run")
+
+
+def record(name: str, kind: str, values: Sequence[str]) -> None:
+    """Change what the world's DNS answers for a name and a type, until ``reset_records``.
+
+    name: absolute.
+    values: as in a zone file; none of them means that there is no such record.
+    Raises SandboxError when a name server would not take it.
+    """
+    key, ready = zones.edit(name, kind, values)
+    container = _running()
+    wanted = {**edits(), key: ready}
+    zones.check(zones.all_zones(data.HOSTS, wanted))
+    write_if_changed(EDITS, json.dumps([[*key, values] for key, values in wanted.items()]))
+    _publish(container, _write_zones())
+
+
+def reset_records() -> None:
+    """Put all records back."""
+    container = _running()
+    EDITS.unlink(missing_ok=True)
+    _publish(container, _write_zones())
+
+
+def faults() -> list[str]:
+    """The faults that are on."""
+    return sorted(p.name for p in FAULTS.glob("*") if p.name in FAULT_NAMES)
+
+
+def rules(names: Collection[str]) -> str:
+    """The packet filter's rules when the faults of these names are on, as nft reads them."""
+    lines = [rule for name, text in FILTERS.items() if name in names for rule in text.split("; ")]
+    chain = "".join(f"        {line}\n" for line in lines)
+    return (
+        "table inet fault {}\ndelete table inet fault\ntable inet fault {\n"
+        "    chain input {\n        type filter hook input priority 0; policy accept;\n"
+        f'        iifname "lo" accept\n{chain}    }}\n}}\n'
+    )
+
+
+def fault(name: str, on: bool) -> None:
+    """Break one of the world's servers on purpose, or mend it; one of FAULT_NAMES."""
+    if name not in FAULT_NAMES:
+        raise SandboxError(f"there is no fault {name!r}; there are {', '.join(FAULT_NAMES)}")
+    container = _running()
     if name == "dns":
-        container = engine.container(NAME)
-        if container is None or container.status != "running":
-            raise SandboxError("the world does not run")
         # A process that is stopped keeps its port and stays silent, as a server that is
         # overloaded or behind a filter does.
-        done = container.exec_run(["pkill", "-STOP" if on else "-CONT", "-x", "named"])
-        if done.exit_code != 0:
-            raise SandboxError("the world's name server does not run")
-    elif name in ("git", "registry"):
-        FAULTS.mkdir(parents=True, exist_ok=True)
-        if on:
-            (FAULTS / name).touch()
-        else:
-            (FAULTS / name).unlink(missing_ok=True)
+        _signal(container, "STOP" if on else "CONT")
+    FAULTS.mkdir(parents=True, exist_ok=True)
+    if on:
+        (FAULTS / name).touch()
     else:
-        raise SandboxError(f"there is no fault {name!r}; there are dns, git, registry")
+        (FAULTS / name).unlink(missing_ok=True)
+    if name in FILTERS:
+        write_if_changed(FAULTS / "rules.nft", rules(faults()))
+        done = container.exec_run(["nft", "-f", "/srv/world/faults/rules.nft"])
+        if done.exit_code != 0:
+            raise SandboxError(f"the packet filter refused: {done.output.decode().strip()}")

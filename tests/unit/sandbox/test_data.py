@@ -10,15 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from sandbox import data
+from sandbox import data, repack
 
 TESTS = Path(data.__file__).parents[1]
 
 
 def test_every_host_has_addresses_of_its_own_in_the_network():
     for network, addresses in (
-        (data.IPV4_NETWORK, [data.IPV4_GATEWAY, data.WORLD_IPV4, *(h.ipv4 for h in data.HOSTS)]),
-        (data.IPV6_NETWORK, [data.IPV6_GATEWAY, data.WORLD_IPV6, *(h.ipv6 for h in data.HOSTS)]),
+        (
+            data.IPV4_NETWORK,
+            [data.IPV4_GATEWAY, data.WORLD_IPV4, data.OUTSIDE_IPV4, *(h.ipv4 for h in data.HOSTS)],
+        ),
+        (
+            data.IPV6_NETWORK,
+            [data.IPV6_GATEWAY, data.WORLD_IPV6, data.OUTSIDE_IPV6, *(h.ipv6 for h in data.HOSTS)],
+        ),
     ):
         assert len(set(addresses)) == len(addresses)
         for address in addresses:
@@ -28,6 +34,14 @@ def test_every_host_has_addresses_of_its_own_in_the_network():
 def test_every_host_has_a_system_and_every_system_an_archive():
     assert {host.system for host in data.HOSTS} <= set(data.SYSTEMS)
     assert {system.suite for system in data.SYSTEMS.values()} <= set(data.ARCHIVE)
+
+
+def test_what_docker_is_made_from_is_in_the_archive():
+    for system in data.SYSTEMS.values():
+        for imitation in repack.IMITATIONS.values() if system.engine else ():
+            for source in imitation.sources:
+                suite = system.suite if source in system.engine_own else system.engine
+                assert source in data.ARCHIVE[suite]["engine"].split()
 
 
 def test_a_bare_host_has_nothing_that_the_roles_install():

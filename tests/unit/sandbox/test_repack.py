@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from sandbox import repack
+from sandbox import data, repack
 
 CONTROL = """\
 Package: docker.io
@@ -47,3 +47,11 @@ def test_upstream(version, expected):
 
 def test_docker_ce_excludes_debians_engine():
     assert "docker.io" in repack.IMITATIONS["docker-ce"].fields["Conflicts"]
+
+
+def test_sources_of_an_older_system_are_its_own_only_where_they_must(monkeypatch):
+    asked = []
+    monkeypatch.setattr(repack, "_pool_file", lambda suite, package: asked.append((suite, package)))
+    for package in ("docker.io", "runc"):
+        repack._source(data.SYSTEMS["debian-12"], package)
+    assert asked == [("trixie", "docker.io"), ("bookworm", "runc")]
