@@ -25,7 +25,8 @@ What `playbooks/preflight.yml`, the role `preflight` and the module
 This page is made by `tests/checks_doc.py`.
 
 A check is called by its id (`ports.public`) or with its whole subject (`ports`), in
-`preflight_only`, `preflight_skip` and `preflight_accept`.
+`preflight_only`, `preflight_skip` and `preflight_accept`. What the report looks like is in
+[report.md](report.md).
 """
 
 STATUS = {
@@ -46,9 +47,21 @@ def render() -> str:
             ((f"`{status}`", STATUS[status]) for status in finding.STATUSES),
         ),
     ]
-    for check in catalogue.CHECKS:
+    subject = ""
+    for check in (*catalogue.CHECKS, *catalogue.DNS_CHECKS):
+        if check.subject != subject:
+            subject = check.subject
+            parts += ["", f"## {subject.capitalize() if subject != 'dns' else 'DNS'}"]
+            if subject == "dns":
+                parts += ["", "Looked at from the controller, by the module `dns_audit`."]
         text = (inspect.getdoc(check.look) or "").replace("``", "`")
-        parts += ["", f"## `{check.id}`: {check.title}", "", text]
+        parts += ["", f"### `{check.id}`: {check.title}", "", text]
+    parts += [
+        "",
+        "## What cannot be seen from the host",
+        "",
+        *_table(("What", "Why", "Where to look instead"), catalogue.ELSEWHERE),
+    ]
     for name in stack.names():
         parts += ["", *_stack(name)]
     return "\n".join(parts) + "\n"
@@ -62,8 +75,10 @@ def _stack(name: str) -> list[str]:
     rows = [
         ("Operating system, supported", _systems(data, "supported")),
         ("Operating system, limited support", _systems(data, "limited")),
+        ("Operating system, not tested by upstream", _systems(data, "untested")),
         ("Architecture", ", ".join(demands.architectures)),
         ("Processor", f"{demands.cpu_mhz} MHz (`preflight_cpu_mhz`)"),
+        ("Features of an x86 processor", ", ".join(demands.cpu_flags)),
         (
             "Memory",
             f"{demands.memory_mib} MiB (`preflight_memory_mib`); {least:.0f} MiB still counts",
@@ -72,9 +87,18 @@ def _stack(name: str) -> list[str]:
         ("Disk space", f"{demands.disk_gib} GiB (`preflight_disk_gib`)"),
         ("Install path", f"`{demands.install_path}` (`preflight_install_path`)"),
         ("Commands", ", ".join(f"`{command}`" for command in demands.commands)),
+        ("Docker", f"{demands.engine} or newer"),
+        ("Compose", f"{demands.compose} or newer"),
+        ("Kernel parameters", ", ".join(f"`{n}` {v}" for n, v in demands.sysctls.items())),
     ]
+    rows = [(what, needed) for what, needed in rows if needed]
     ports = [
-        (port.name, port.place, f"`{port.variable}`", "world" if port.public else "the host itself")
+        (
+            port.name,
+            port.place,
+            f"`{port.variable}`" if port.variable else "fixed",
+            "world" if port.public else "the host itself",
+        )
         for port in demands.ports
     ]
     sources = [f"- <{url}>" for url in dict.fromkeys(_sources(demands))]
@@ -85,6 +109,8 @@ def _stack(name: str) -> list[str]:
         "",
         *_table(("Port of", "Default", "Variable (`preflight_config`)", "Offered to"), ports),
         "",
+        *_plan(data),
+        *_outgoing(demands),
         "Sources:",
         "",
         *sources,
@@ -92,7 +118,8 @@ def _stack(name: str) -> list[str]:
 
 
 def _sources(demands: need.Need) -> Iterable[str]:
-    return (demands.sources.get(check.source, check.source) for check in catalogue.CHECKS)
+    checks = (*catalogue.CHECKS, *catalogue.DNS_CHECKS)
+    return (demands.sources.get(check.source, check.source) for check in checks)
 
 
 def _systems(data: dict, support: str) -> str:
@@ -101,7 +128,45 @@ def _systems(data: dict, support: str) -> str:
         if entry["support"] == support:
             versions = entry.get("versions") or [entry["min_version"] + " or newer"]
             texts.append(f"{entry['id']} {', '.join(versions)}")
-    return "; ".join(texts) or "none"
+    return "; ".join(texts)
+
+
+def _plan(data: dict) -> list[str]:
+    """Return the table of what a plan adds to the memory."""
+    sizes = data["memory_plan"]
+    rows = [
+        (part["title"], f"`{part['name']}`", "on" if part["default"] else "off", f"{part['mib']}")
+        for part in sizes["components"]
+    ]
+    rows += [
+        (title, f"`{name}`", "0", f"{sizes[size]} each")
+        for title, name, size in (
+            ("Users", "users", "user_mib"),
+            ("ActiveSync devices", "activesync_devices", "activesync_device_mib"),
+            ("IMAP connections at the same time", "imap_connections", "imap_connection_mib"),
+        )
+        if sizes[size]
+    ]
+    head = ("Memory for", "`preflight_plan`", "Default", "MiB")
+    notes = []
+    if sizes["user_mib"]:
+        notes = [
+            "Users are counted, or their devices and connections, whichever takes more. Devices count",
+            f"up to the number of SOGo workers (`sogo_workers`, {sizes['sogo_workers']}).",
+            "",
+        ]
+    return [*_table(head, rows), "", *notes]
+
+
+def _outgoing(demands: need.Need) -> list[str]:
+    """Return the table of outgoing connections."""
+    rows = []
+    for row in demands.egress:
+        place = f"{row['protocol']} {row['port']}" if row.get("port") else row["protocol"]
+        rows.append((row["host"], place, row["level"], f"`egress.{row['group']}`", row["for"]))
+    if not rows:
+        return []
+    return [*_table(("Connects to", "Port", "Need", "Check", "For"), rows), ""]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -52,6 +52,50 @@ CHECKS = tuple(Check(*row) for subject in SUBJECTS for row in subject.LOOK)
 #: What is looked at from the controller: the DNS. A play names checks of both kinds in one list.
 DNS_CHECKS = tuple(Check(*row) for row in dns.LOOK)
 
+#: What the documents ask for and no look at the host can tell: what, why, and where to look instead.
+ELSEWHERE = (
+    (
+        "Incoming ports are open on the way to the server",
+        "a server sees its own firewall, not its provider's or a router's",
+        "from another network, for example `nc -vz mail.example.org 25`",
+    ),
+    (
+        "Rules of a stateless provider firewall, such as Hetzner Robot's",
+        "they are applied before a packet reaches the server",
+        "the provider's panel; `firewall.provider` says which rules it must have",
+    ),
+    (
+        "Outgoing ports 465 and 587 to any server",
+        "there is no server that all may try; most take 25 only",
+        "`egress.smtp` for port 25; for a smarthost, its own port by hand",
+    ),
+    (
+        "UDP to the fuzzy storages, where nothing comes back",
+        "they answer none but Rspamd, so silence does not mean a filter",
+        "Rspamd's log: `fuzzy_check … timed out`",
+    ),
+    (
+        "The source ports of the stack's resolver",
+        "they are chosen inside the container",
+        "`outgoing-port-avoid` in `data/conf/unbound/unbound.conf`, for a stricter provider firewall",
+    ),
+    (
+        "Whether the provider lifts a block of port 25",
+        "it is a matter of contract",
+        "the provider's documentation; `egress.smtp` tells whether there is a block",
+    ),
+    (
+        "Whether mail ends in a spam folder",
+        "the receiver decides after it took the mail",
+        "a test mailbox elsewhere: `Authentication-Results` in the header",
+    ),
+    (
+        "Free limits of the certificate authority",
+        "it counts certificates by domain, for all servers together",
+        "https://letsencrypt.org/docs/rate-limits/ and the log of the stack's ACME client",
+    ),
+)
+
 
 def names() -> list[str]:
     """Return what a check may be called by: every id and every subject, in order."""
