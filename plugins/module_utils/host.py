@@ -454,7 +454,7 @@ class Host:
             found.append(reach.by_family(entry) if is_list else reach.Name(trouble=entry))
         return found
 
-    def reach(self, probes: Sequence[reach.Probe]) -> list[reach.Reply]:
+    def probe(self, probes: Sequence[reach.Probe]) -> list[reach.Reply]:
         """Return what comes of each probe of the network, all tried at once.
 
         Args:
