@@ -89,6 +89,11 @@ def plan(host: Host, path: str, after: bytes, mode: int) -> Change:
     return Change(path, before, after, stat.S_IMODE(status.st_mode), mode)
 
 
+def place(host: Host, path: str) -> str:
+    """Return where a path of a host is written: in a tree of files, below its root."""
+    return host.root.rstrip("/") + path
+
+
 def replace(
     path: str,
     data: bytes,
