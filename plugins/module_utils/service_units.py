@@ -106,9 +106,7 @@ def _openrc(host: Host) -> dict[str, Unit]:
     """Return the state of each service that OpenRC has, from its directories."""
     there = set(host.listdir("/etc/init.d"))
     started = set(host.listdir("/run/openrc/started"))
-    at_boot = {
-        name for level in _RUNLEVELS for name in host.listdir("/etc/runlevels/" + level)
-    }
+    at_boot = {name for level in _RUNLEVELS for name in host.listdir("/etc/runlevels/" + level)}
     found = {}
     for unit in ALL:
         name, _dot, kind = unit.rpartition(".")
