@@ -147,6 +147,7 @@ class Server:
 
     def __init__(self, address, port, reply):
         self.queries = []
+        self.flags = set()
         server = self
 
         class Udp(socketserver.BaseRequestHandler):
@@ -175,9 +176,11 @@ class Server:
             threading.Thread(target=item.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, reply, data, tcp):
+        import dns.flags
         import dns.message
 
         query = dns.message.from_wire(data)
+        self.flags.add(dns.flags.to_text(query.flags))
         question = query.question[0]
         name = question.name.to_text(omit_final_dot=True).lower()
         type_ = question.to_text().split()[-1]
@@ -326,6 +329,9 @@ def test_silence(serve):
     assert [item.status for item in answers] == ["unanswered", "unanswered", "found"]
     assert answers[0].reason == "127.0.0.1 did not answer within 1 s"
     assert server.queries.count(("silent.test", "A", False)) == 2
+    # It is there, so it is asked again, with recursion and for the flag AD.
+    assert zone.ask("text.test", "TXT").known
+    assert server.flags == {"RD AD"}
 
 
 def test_a_server_that_never_answers_is_given_up(serve):
@@ -403,6 +409,9 @@ def secondary(query, name, type_, tcp):
     """A server that does not know the newest record."""
     if name == "new.zone.test":
         return message(query, rcode=NXDOMAIN)
+    if name == "out.zone.test":
+        # It has the other zone too.
+        return message(query, "out.zone.test CNAME www.other.test.", "www.other.test A 192.0.2.2")
     if name == "www.other.test":
         return message(query, "www.other.test A 192.0.2.2")
     return primary(query, name, type_, tcp)
@@ -428,6 +437,8 @@ def test_the_zones_own_servers(serve):
     answer = zone.ask("out.zone.test", "A")
     assert (answer.records, answer.cname_chain) == (("192.0.2.2",), ("www.other.test",))
     assert answer.differences == ()
+    assert ("out.zone.test", "A", False) in first.queries
+    assert first.flags == second.flags == {"AD"}
 
 
 @pytest.mark.parametrize(

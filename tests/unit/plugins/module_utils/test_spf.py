@@ -94,6 +94,14 @@ def test_names_of_one_mx_term():
     assert (done.result, "more than 10 names" in done.reason) == ("permerror", True)
 
 
+def test_servers_without_an_address_of_the_family_are_no_void_lookups():
+    more = "".join(
+        "m.test MX 1 {0}.m.test\n{0}.m.test A 192.0.2.1\n".format(name) for name in "abc"
+    )
+    record = "v=spf1 mx:m.test ip6:2001:db8::10 -all"
+    assert evaluate(record, "2001:db8::10", more).result == "pass"
+
+
 def test_two_records():
     done = evaluate("v=spf1 mx -all", more="example.org TXT v=spf1 a -all")
     assert (done.result, done.reason) == ("permerror", "example.org has 2 SPF records")

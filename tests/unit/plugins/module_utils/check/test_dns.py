@@ -277,6 +277,8 @@ def test_mx_target(target, lines, status, words):
 def test_an_alias_beside_the_server_is_the_domains_own_fault():
     text = HEALTHY + "example.org MX 20 a.test\na.test CNAME b.test\nb.test A 192.0.2.77"
     one("dns.mx_target", "fail", "MX of example.org is a.test", text=text)
+    text = without("example.org MX") + "example.org MX 10 a.test\na.test CNAME mail.example.org"
+    one("dns.mx_target", "fail", text=text, need=NEED._replace(ipv4=(), ipv6=()))
 
 
 @pytest.mark.parametrize("label", ["autodiscover", "autoconfig"])
@@ -289,6 +291,7 @@ def test_names_that_mail_programs_look_for(label):
     one(check, "warn", "has no address", text=gone + name + " TXT hello")
     one(check, "ok", text=gone + name + " A 192.0.2.10")
     one(check, "ok", text=gone + name + " AAAA 2001:db8::10")
+    one(check, "ok", need=NEED._replace(ipv4=(), ipv6=()))
     one(check, "skip", "does not answer there", need=NEED._replace(autoconfig=False))
 
 
