@@ -13,10 +13,6 @@ import re
 from typing import Any
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import host_info
-from ansible_collections.postmaster.mailhost.plugins.module_utils.docker_api import (
-    DockerApi,
-    DockerError,
-)
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 PID_FILE = "/run/docker.pid"
@@ -424,9 +420,12 @@ def ask(host: Host, path: str, timeout: float = 5.0) -> Any:
     if not host.real:
         recorded = host.run(["docker-api", "GET", path])
         return json.loads(recorded.stdout) if recorded.rc == 0 else None
+    # Not needed where no engine runs, and its HTTP client takes long to import.
+    from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
+
     try:
-        return DockerApi(timeout=timeout).ask(path)
-    except (DockerError, ValueError):
+        return docker_api.DockerApi(timeout=timeout).ask(path)
+    except (docker_api.DockerError, ValueError):
         return None
 
 

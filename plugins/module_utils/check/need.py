@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import value_kind
 from ansible_collections.postmaster.mailhost.plugins.module_utils.stack import (
@@ -34,7 +34,10 @@ PLAN_NUMBERS = ("users", "activesync_devices", "imap_connections", "sogo_workers
 
 
 class Port(NamedTuple):
-    """A port that the stack publishes on the host; ``address`` is empty for all addresses."""
+    """A port that the stack publishes on the host.
+
+    ``address`` is empty for all addresses; with ``ipv4_only`` for all of IPv4.
+    """
 
     name: str
     protocol: str
@@ -42,6 +45,7 @@ class Port(NamedTuple):
     number: int
     variable: str
     public: bool
+    ipv4_only: bool = False
 
     @property
     def place(self) -> str:
@@ -234,14 +238,14 @@ def from_stack(
         engine=requirements["engine"],
         compose=requirements["compose"],
         own_resolver=data["own_resolver"],
-        egress=tuple(data.get("egress", ())),
+        egress=_egress(data, values, plan or {}),
         hostname=_hostname(hostname),
         timezone=timezone or "",
         public_ipv4=_address("public_ipv4", public_ipv4, 4),
         public_ipv6=_address("public_ipv6", public_ipv6, 6),
         mtu=_mtu(mtu),
-        smtp_targets=tuple(smtp_targets or ()),
-        mirrors=mirrors or {},
+        smtp_targets=_smtp_targets(smtp_targets or ()),
+        mirrors=_mirrors(mirrors or {}),
         proxy=_proxy(proxy),
         offline=offline,
         sources=data["sources"],
@@ -279,6 +283,47 @@ def _proxy(value: str | None) -> str:
     if value and not re.match(r"http://([^/\s]+@)?[^/\s@]+(:[0-9]+)?/?\Z", value):
         raise ValueError("proxy is not usable; allowed: http://[USER:PASSWORD@]HOST[:PORT]")
     return value or ""
+
+
+def _smtp_targets(values: Iterable[str]) -> tuple[str, ...]:
+    for value in values:
+        if value_kind.fqdn_problem(value) and value_kind.problem(value, "ip"):
+            raise ValueError(
+                "smtp_targets has {0!r}; allowed: names and addresses of mail servers".format(value)
+            )
+    return tuple(values)
+
+
+def _mirrors(values: Mapping[str, Any]) -> dict[str, str]:
+    for name, value in values.items():
+        mirror(name, value, 0)
+    return {name: str(value or "") for name, value in values.items()}
+
+
+def mirror(name: str, value: str | None, port: int) -> tuple[str, int]:
+    """Return host and port of the server that is used in place of one.
+
+    Args:
+        name: the server in the internet.
+        value: ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; empty for none.
+        port: the port where ``value`` names none.
+
+    Raises:
+        ValueError: the value is something else.
+    """
+    text = str(value or "")
+    if not text:
+        return "", port
+    host, _colon, number = text.rpartition(":")
+    if not host or (":" in host and not host.startswith("[")):
+        host, number = text, str(port)
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_host = value_kind.problem(host, "ip") is None or value_kind.HOSTNAME.match(host + ".x")
+    if not is_host or not (number == str(port) or value_kind.problem(number, "port") is None):
+        raise ValueError(
+            "mirrors: {0} is {1!r}; allowed: HOST, HOST:PORT, or nothing".format(name, text)
+        )
+    return host, int(number)
 
 
 def _components(data: Mapping[str, Any], values: Mapping[str, str], plan: Mapping[str, Any]) -> int:
@@ -337,6 +382,15 @@ def _memory(
     return tuple(shares), tuple(levers)
 
 
+def _egress(
+    data: Mapping[str, Any], values: Mapping[str, str], plan: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the outgoing connections without those of components that are off."""
+    parts = data["memory_plan"]["components"]
+    off = [part["name"] for part in parts if not _is_on(part, values, plan)]
+    return tuple(row for row in data["egress"] if row.get("component") not in off)
+
+
 def _validate_plan(data: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     """Refuse a plan that is not understood."""
     components = [part["name"] for part in data["memory_plan"]["components"]]
@@ -385,6 +439,7 @@ def _ports(data: Mapping[str, Any], values: Mapping[str, str]) -> tuple[Port, ..
                 int(number),
                 variable,
                 entry["public"],
+                bool(address),
             )
         )
     for position, port in enumerate(found):

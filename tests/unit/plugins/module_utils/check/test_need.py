@@ -112,3 +112,11 @@ def test_ipv6_of_mailu_is_on_when_it_has_a_network():
     data = stack.get("mailu")
     assert need.from_stack(data).ipv6 is False
     assert need.from_stack(data, config={"SUBNET6": "fd00:1::/64"}).ipv6 is True
+
+
+def test_a_port_with_an_ipv4_address_is_not_bound_for_ipv6():
+    config = {"SMTP_PORT": "0.0.0.0:25", "HTTP_BIND": "192.0.2.1"}
+    ports = {port.variable: port for port in need.from_stack(DATA, config=config).ports}
+    assert (ports["SMTP_PORT"].address, ports["SMTP_PORT"].ipv4_only) == ("", True)
+    assert (ports["HTTP_PORT"].address, ports["HTTP_PORT"].ipv4_only) == ("192.0.2.1", True)
+    assert (ports["IMAP_PORT"].address, ports["IMAP_PORT"].ipv4_only) == ("", False)
