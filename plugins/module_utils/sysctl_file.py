@@ -141,6 +141,16 @@ def plan(
     return Plan(change, bool(change) and not lines, apply, running, warnings)
 
 
+def at_boot(host: Host) -> dict[str, tuple[str, str]]:
+    """Return what systemd-sysctl sets at boot: parameter to its value and the file that says it.
+
+    The order is that of sysctl.d(5): by file name, whichever directory a file lies in; the last one
+    counts.
+    """
+    ours, before, after = _files(host, PATH)
+    return {**before, **{name: (value, PATH) for name, value in ours.items()}, **after}
+
+
 def write(host: Host, planned: Plan) -> None:
     """Write the file and set the parameters in the running kernel.
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .common import STATE, write_if_changed
-from .data import Host
+from .data import DOMAIN, WORLD_IPV4, Host
 
 PATH = STATE / "inventory.yml"
 
@@ -32,6 +32,10 @@ mailhosts:
     # The check still says so, as a warning instead of a failure.
     preflight_accept:
       - platform.virtualisation
+    # Swap space is the machine's, and no host may change it.
+    preflight_swap_mib: 0
+    # The world's records, which the resolvers of this machine do not know.
+    preflight_dns_servers: [{nameserver}]
 
     # The sandbox's stand-in for Docker's package repository cannot sign with
     # Docker's key; it has its own, and this is that key's fingerprint.
@@ -43,6 +47,13 @@ HOST = """\
     {name}:
       ansible_host: {ipv4}
       mailhost_hostname: {fqdn}
+      mailhost_public_ipv4: {ipv4}
+      mailhost_public_ipv6: "{ipv6}"
+"""
+
+# The mail domain is the first host's; the others are in its MX behind that one.
+MAIL_DOMAIN = """\
+      preflight_domains: [{domain}]
 """
 
 
@@ -61,9 +72,12 @@ def text(
         known_hosts=known_hosts,
         # Ansible fills in placeholders of its own here, so SSH's are doubled.
         control_path=str(control_path).replace("%", "%%"),
+        nameserver=WORLD_IPV4,
         fingerprint=f'"{fingerprint}"',
     )
-    return head + "".join(HOST.format(name=h.name, ipv4=h.ipv4, fqdn=h.fqdn) for h in hosts)
+    entries = [HOST.format(name=h.name, ipv4=h.ipv4, ipv6=h.ipv6, fqdn=h.fqdn) for h in hosts]
+    entries[0] += MAIL_DOMAIN.format(domain=DOMAIN)
+    return head + "".join(entries)
 
 
 def write(

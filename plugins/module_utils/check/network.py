@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from ansible_collections.postmaster.mailhost.plugins.module_utils import host_info
+from ansible_collections.postmaster.mailhost.plugins.module_utils import host_info, sysctl_file
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need, Network
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
@@ -367,9 +367,8 @@ def ip_forward(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as ev
         return [answer(UNKNOWN, "cannot read /proc/sys/net/ipv4/ip_forward", required)]
     if running and present != "1":
         return [answer(FAIL, name + " = " + present + " while Docker runs", required, fix)]
-    settings = sysctl_settings(host, name)
-    if settings and settings[-1][1] == "0":
-        path = settings[-1][0]
+    value, path = sysctl_file.at_boot(host).get(name, ("", ""))
+    if value == "0":
         return [
             answer(
                 WARN,
@@ -381,32 +380,6 @@ def ip_forward(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as ev
     if present == "1":
         return [answer(OK, name + " = 1", required)]
     return [answer(OK, name + " = 0; Docker sets 1 when it starts", required)]
-
-
-def sysctl_settings(host: Host, name: str) -> list[tuple[str, str]]:
-    """Return each file that sets a kernel parameter at boot, with the value, the last one counting.
-
-    The order is that of sysctl.d(5): by file name, whichever directory it lies in; a file in /etc
-    hides one of the same name elsewhere; /etc/sysctl.conf comes last, as ``sysctl --system`` reads
-    it.
-    """
-    return host.once(_sysctl_files).get(name, [])
-
-
-def _sysctl_files(host: Host) -> dict[str, list[tuple[str, str]]]:
-    chosen: dict[str, str] = {}
-    for directory in ("/usr/lib/sysctl.d", "/lib/sysctl.d", "/run/sysctl.d", "/etc/sysctl.d"):
-        for path in host.glob(directory + "/*.conf"):
-            chosen[path.rpartition("/")[2]] = path
-    paths = [chosen[name] for name in sorted(chosen)] + ["/etc/sysctl.conf"]
-    found: dict[str, list[tuple[str, str]]] = {}
-    for path in paths:
-        for line in (host.read(path) or "").splitlines():
-            key, equals, value = line.strip().partition("=")
-            key = key.strip().lstrip("-").replace("/", ".")
-            if equals and not key.startswith(("#", ";")):
-                found.setdefault(key, []).append((path, value.strip()))
-    return found
 
 
 LOOK = (
