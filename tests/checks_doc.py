@@ -163,10 +163,10 @@ def _outgoing(demands: need.Need) -> list[str]:
     rows = []
     for row in demands.egress:
         place = f"{row['protocol']} {row['port']}" if row.get("port") else row["protocol"]
-        rows.append((row["host"], place, row["level"], f"`egress.{row['group']}`", row["for"]))
+        rows.append((row["host"], place, row["level"], f"`egress.{row['group']}`"))
     if not rows:
         return []
-    return [*_table(("Connects to", "Port", "Need", "Check", "For"), rows), ""]
+    return [*_table(("Connects to", "Port", "Need", "Check"), rows), ""]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
