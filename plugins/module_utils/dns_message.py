@@ -96,7 +96,8 @@ def _encode_name(name: str) -> bytes:
     """Return a name as the wire has it."""
     name = name.rstrip(".")
     labels = name.split(".") if name else []
-    if len(name) > _MAX_NAME or any(not 0 < len(label) <= _MAX_LABEL for label in labels):
+    good = all(0 < len(label) <= _MAX_LABEL for label in labels)
+    if not good or len(name) > _MAX_NAME or not name.isascii():
         raise ValueError("{0!r} is no name that the DNS can have".format(name))
     raw = [label.encode("ascii") for label in labels]
     return b"".join(bytes((len(label),)) + label for label in raw) + b"\0"

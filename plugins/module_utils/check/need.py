@@ -316,14 +316,17 @@ def mirror(name: str, value: str | None, port: int) -> tuple[str, int]:
         return "", port
     host, _colon, number = text.rpartition(":")
     if not host or (":" in host and not host.startswith("[")):
-        host, number = text, str(port)
-    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    is_host = value_kind.problem(host, "ip") is None or value_kind.HOSTNAME.match(host + ".x")
-    if not is_host or not (number == str(port) or value_kind.problem(number, "port") is None):
+        host, number = text, ""
+    elif host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    is_host = value_kind.HOSTNAME.match(host + ".x") or not value_kind.problem(host, "ip")
+    # Nothing behind the colon is no port; no colon leaves the port as it was.
+    is_port = text == host or not value_kind.problem(number, "port")
+    if not is_host or not is_port:
         raise ValueError(
             "mirrors: {0} is {1!r}; allowed: HOST, HOST:PORT, or nothing".format(name, text)
         )
-    return host, int(number)
+    return host, int(number or port)
 
 
 def _components(data: Mapping[str, Any], values: Mapping[str, str], plan: Mapping[str, Any]) -> int:

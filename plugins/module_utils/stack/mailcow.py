@@ -9,6 +9,8 @@ of https://github.com/mailcow/mailcow-dockerized, release 2026-07a.
 
 from __future__ import annotations
 
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack import outgoing
+
 # What must happen for a changed key to take effect, weakest first. Upstream's advice per key:
 # https://docs.mailcow.email/post_installation/firststeps-ip_bindings/ (down and up for networks),
 # Compose recreates on `up` exactly those services whose configuration changed.
@@ -437,6 +439,47 @@ STACK = {
     },
     # Unbound in the stack asks the root servers itself and validates DNSSEC.
     "own_resolver": True,
+    # https://docs.mailcow.email/getstarted/prerequisite-system/#outgoing-portshosts, and what
+    # docker-compose.yml, update.sh and the images' scripts ask beside that.
+    "egress": [
+        *outgoing.github_registry(),
+        *outgoing.docker_hub(),
+        outgoing.row("source", "github.com"),
+        outgoing.row("source", "github.com", 80, "optional"),
+        # update.sh goes on when either this one or github.com answers.
+        outgoing.row("source", "hub.docker.com", level="optional"),
+        outgoing.row("packages", "download.docker.com"),
+        outgoing.row("certificates", "acme-v02.api.letsencrypt.org", level="advised"),
+        *outgoing.root_servers(),
+        # Of Unbound's health check.
+        *outgoing.echo(["1.1.1.1", "8.8.8.8", "9.9.9.9"]),
+        *(
+            outgoing.row(
+                "virus_signatures",
+                "db.{0}.clamav.net".format(country),
+                level="advised",
+                component="clamav",
+            )
+            for country in ("uk", "nl", "fr", "ch")
+        ),
+        outgoing.row(
+            "virus_signatures", "rsync.sanesecurity.net", 873, "advised", component="clamav"
+        ),
+        outgoing.row("spam_rules", "spamassassin.heinlein-support.de", level="advised"),
+        outgoing.row("spam_rules", "bazaar.abuse.ch", level="advised"),
+        outgoing.row("spam_rules", "urlhaus.abuse.ch", level="advised"),
+        outgoing.row("spam_rules", "maps.rspamd.com", level="advised"),
+        outgoing.row("spam_rules", "fuzzy.mailcow.email", 80, "advised"),
+        outgoing.row("fuzzy", "fuzzy.mailcow.email", 11445, "advised", "udp"),
+        outgoing.row("fuzzy", "fuzzy1.rspamd.com", 11335, "advised", "udp"),
+        outgoing.row("fuzzy", "fuzzy2.rspamd.com", 11335, "advised", "udp"),
+        outgoing.row("reputation", "asn-check.mailcow.email", level="advised"),
+        outgoing.row("address_service", "ip4.mailcow.email", 80, "optional", family="ipv4"),
+        outgoing.row("address_service", "ip6.mailcow.email", 80, "optional", family="ipv6"),
+        outgoing.row("on_request", "checks.mailcow.email", level="optional"),
+        outgoing.row("on_request", "verify.mailcow.email", level="optional"),
+        outgoing.row("on_request", "api.pushover.net", level="optional"),
+    ],
     # From upstream's examples: 8 GiB for ten users, 16 GiB for 15 phones with ActiveSync and 50
     # IMAP connections; one worker of SOGo holds up to 350 MiB. What ClamAV holds is its signatures
     # (clamd reports 1.3 GiB) and the room to load new ones beside them.

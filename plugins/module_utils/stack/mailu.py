@@ -9,6 +9,8 @@ https://mailu.io/2024.06/configuration.html (keys) and the Compose template of t
 
 from __future__ import annotations
 
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack import outgoing
+
 DOCS = "https://mailu.io/2024.06/"
 
 
@@ -79,6 +81,21 @@ STACK = {
     # The resolver container may be left out: then the host's resolver is asked, and admin waits for
     # ever unless that one validates DNSSEC.
     "own_resolver": False,
+    # Images of the Compose template, and what the containers ask.
+    "egress": [
+        *outgoing.github_registry(),
+        # Redis, and ClamAV and Tika where they are used.
+        *outgoing.docker_hub(),
+        outgoing.row("packages", "download.docker.com"),
+        outgoing.row("certificates", "acme-v02.api.letsencrypt.org", level="advised"),
+        *outgoing.root_servers(),
+        outgoing.row(
+            "virus_signatures", "database.clamav.net", level="advised", component="clamav"
+        ),
+        outgoing.row("spam_rules", "maps.rspamd.com", level="advised"),
+        outgoing.row("fuzzy", "fuzzy1.rspamd.com", 11335, "advised", "udp"),
+        outgoing.row("fuzzy", "fuzzy2.rspamd.com", 11335, "advised", "udp"),
+    ],
     "memory_plan": {
         "components": [
             {
