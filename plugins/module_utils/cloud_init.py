@@ -305,7 +305,8 @@ def _raw_lines(text: str) -> list[str]:
     """Return lines with their ends; one that a backslash continues is one line."""
     lines: list[str] = []
     going_on = False
-    for line in text.splitlines(True) if "\r" not in text else re.findall(r"[^\n]*\n|[^\n]+", text):
+    # splitlines() knows more ends of lines than ifupdown does.
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
         if going_on:
             lines[-1] += line
         else:
@@ -349,7 +350,7 @@ def _edit(line: str, aliases: list[str], others: set[str], listed: set[str]) -> 
 
 def _word(line: str, word: str, new: str) -> str:
     """Replace a word; where it goes, the blanks before it go too."""
-    pattern = r"(?<!\S){0}(?!\S)" if new else r"[ \t]+{0}(?!\S)"
+    pattern = r"(?<!\S){0}(?!\S)" if new else r"(?:[ \t]|\\\n)+{0}(?!\S)"
     return re.sub(pattern.format(re.escape(word)), lambda _match: new, line, count=1)
 
 
