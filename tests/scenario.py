@@ -39,13 +39,29 @@ class ScenarioError(Exception):
 
 @dataclass
 class Run:
-    """One run of a playbook: return code, output, and what happened by task name."""
+    """One run of a playbook: return code, output, and what happened by task name.
+
+    Attributes:
+        changed, failed: names of tasks, without their role.
+        changed_on: the same for changed ones, by host.
+        results: what each task returned, by host; of tasks with the same name the last.
+        message: the error of the first task that failed.
+    """
 
     rc: int
     output: str
     changed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    changed_on: dict[str, list[str]] = field(default_factory=dict)
+    results: dict[str, dict[str, dict]] = field(default_factory=dict)
     message: str = ""
+
+    def findings(self, host: str) -> list[dict]:
+        """What the read-only tasks found on a host, of each the last time."""
+        found = []
+        for result in self.results.get(host, {}).values():
+            found += result.get("findings", [])
+        return found
 
 
 def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **env: str) -> Run:
@@ -88,9 +104,11 @@ def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **en
     for each in report["plays"]:
         for task in each["tasks"]:
             name = task["task"]["name"].rpartition(" : ")[2]
-            for result in task["hosts"].values():
+            for host, result in task["hosts"].items():
+                run.results.setdefault(host, {})[name] = result
                 if result.get("changed"):
                     run.changed.append(name)
+                    run.changed_on.setdefault(host, []).append(name)
                 if result.get("failed") or result.get("unreachable"):
                     run.failed.append(name)
                     run.message = run.message or str(result.get("msg", result))
