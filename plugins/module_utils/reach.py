@@ -110,8 +110,10 @@ class Question(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The question in one line, for example ``dns 192.0.2.53 udp example.org A``."""
-        return "dns {0} {1} {2} {3}".format(self.server, self.protocol, self.name, self.type)
+        """The question in one line, as dig writes it: ``dns 192.0.2.53 udp . NS +norecurse``."""
+        words = ["dns", self.server, self.protocol, self.name, self.type]
+        words += [] if self.recursion else ["+norecurse"]
+        return " ".join(words + (["+adflag"] if self.authentic else []))
 
 
 class Said(NamedTuple):

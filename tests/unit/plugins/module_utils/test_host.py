@@ -9,6 +9,7 @@ import time
 
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host, HostError
+from ansible_collections.postmaster.mailhost.plugins.module_utils.reach import Probe, Question
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  inode\n"
 
@@ -117,8 +118,72 @@ class TestTree:
         assert found[1].unit == ""
         assert [item.port for item in host.listeners({53})] == [53]
 
+    def test_a_recorded_network(self, make_host):
+        said = {"rcode": "NOERROR", "authenticated": True}
+        network = {
+            "name example.org": ["192.0.2.1", "2001:db8::1"],
+            "name gone.example.org": "does not resolve",
+            "tcp [2001:db8::1]:25": {"state": "open", "text": "220 hello"},
+            "icmp 192.0.2.1": "timeout",
+            "dns 192.0.2.53 udp example.org A": said,
+            "dns 192.0.2.53 tcp example.org A": "refused",
+        }
+        host = make_host({}, {"network": network, "environment": {"no_proxy": "*"}})
+        assert host.look_up(["gone.example.org", "example.org", "192.0.2.9", "2001:db8::9"]) == [
+            ((), (), "does not resolve"),
+            (("192.0.2.1",), ("2001:db8::1",), ""),
+            (("192.0.2.9",), (), ""),
+            ((), ("2001:db8::9",), ""),
+        ]
+        probes = [Probe("icmp", "192.0.2.1"), Probe("tcp", "2001:db8::1", 25)]
+        replies = host.probe(probes)
+        assert [(reply.state, reply.text) for reply in replies] == [
+            ("timeout", ""),
+            ("open", "220 hello"),
+        ]
+        udp = Question("192.0.2.53", "example.org", "A")
+        answers = host.ask_dns([udp._replace(protocol="tcp"), udp])
+        assert [answer.state for answer in answers] == ["refused", "open"]
+        assert answers[1].message.authenticated
+        assert answers[0].message is None
+        assert host.environment("no_proxy") == "*"
+        assert host.environment("http_proxy") == ""
+        for ask in (
+            lambda: host.look_up(["other.example.org"]),
+            lambda: host.probe([Probe("icmp", "192.0.2.2")]),
+            lambda: host.ask_dns([udp._replace(server="192.0.2.54")]),
+        ):
+            with pytest.raises(HostError, match="not known"):
+                ask()
+
+    def test_without_a_recorded_network_nothing_is_known(self, make_host):
+        host = make_host()
+        for ask in (
+            lambda: host.look_up(["192.0.2.1"]),
+            lambda: host.probe([]),
+            lambda: host.ask_dns([]),
+        ):
+            with pytest.raises(HostError, match="not known"):
+                ask()
+
 
 class TestThisMachine:
+    def test_asks_the_network(self, monkeypatch):
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            server.listen()
+            port = server.getsockname()[1]
+            (found,) = Host().probe([Probe("tcp", "127.0.0.1", port)])
+            assert found.state == "open"
+        (closed,) = Host().probe([Probe("tcp", "127.0.0.1", port)])
+        assert closed.state == "refused"
+        (name,) = Host().look_up(["localhost"])
+        assert "127.0.0.1" in name.ipv4
+        (said,) = Host().ask_dns([Question("127.0.0.1", ".", "NS", "tcp", port=port)])
+        assert said.state == "refused"
+        monkeypatch.setenv("no_proxy", "example.org")
+        assert Host().environment("no_proxy") == "example.org"
+
     def test_finds_its_own_socket(self):
         with socket.socket() as server:
             server.bind(("127.0.0.1", 0))

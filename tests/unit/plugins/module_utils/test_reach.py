@@ -341,4 +341,7 @@ class TestAllAtOnce:
         assert Probe("tcp", "2001:db8::1", 443).place == "tcp [2001:db8::1]:443"
         assert Probe("udp", "192.0.2.1", 53).place == "udp 192.0.2.1:53"
         assert Probe("icmp", "192.0.2.1").place == "icmp 192.0.2.1"
-        assert Question("192.0.2.53", ".", "NS", "tcp").place == "dns 192.0.2.53 tcp . NS"
+        question = Question("192.0.2.53", ".", "NS", "tcp")
+        assert question.place == "dns 192.0.2.53 tcp . NS"
+        assert question._replace(recursion=False).place.endswith(" NS +norecurse")
+        assert question._replace(authentic=True).place.endswith(" NS +adflag")

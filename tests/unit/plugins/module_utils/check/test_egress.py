@@ -42,7 +42,7 @@ def healthy(demands):
             network["icmp " + row["host"]] = "open"
         for address in row.get("addresses", ()):
             for protocol in ("udp", "tcp"):
-                network["dns {0} {1} . NS".format(address, protocol)] = {
+                network["dns {0} {1} . NS +norecurse".format(address, protocol)] = {
                     "rcode": "NOERROR",
                     "authoritative": True,
                 }
@@ -380,7 +380,7 @@ ROOTS6 = ["2001:503:ba3e::2:30", "2001:7fd::1"]
 
 def roots(addresses, protocols, reply):
     return {
-        "dns {0} {1} . NS".format(address, protocol): reply
+        "dns {0} {1} . NS +norecurse".format(address, protocol): reply
         for address in addresses
         for protocol in protocols
     }
