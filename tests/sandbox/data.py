@@ -98,6 +98,9 @@ class System:
     engine: the suite whose Docker stands in for Docker's packages, "" for none.
     engine_own: of the packages it is made from, those taken from the system's own suite,
         because the other one's need a newer C library.
+    engine_libraries: packages of that suite whose libraries the programs bring along,
+        because all of them need newer ones.
+    compression: of the packages that are made for it, with dpkg's name.
     """
 
     suite: str
@@ -106,6 +109,8 @@ class System:
     deb822: bool = True
     engine: str = ""
     engine_own: tuple[str, ...] = ()
+    engine_libraries: tuple[str, ...] = ()
+    compression: str = "zstd"
 
 
 # Bare, as a cloud provider's image is: what the roles need beyond this they install.
@@ -132,7 +137,16 @@ SYSTEMS = {
     "debian-12": System(
         "bookworm", "12", SERVER_PACKAGES, engine="trixie", engine_own=("runc", "tini")
     ),
-    "debian-11": System("bullseye", "11", SERVER_PACKAGES, deb822=False),
+    "debian-11": System(
+        "bullseye",
+        "11",
+        SERVER_PACKAGES,
+        deb822=False,
+        engine="trixie",
+        engine_own=("tini",),
+        engine_libraries=("libc6", "libcap2", "libseccomp2", "libsystemd0"),
+        compression="gzip",
+    ),
 }
 
 # Suites whose packages do not merge /bin, /lib and /sbin into /usr by themselves.
@@ -176,6 +190,7 @@ ARCHIVE = {
     },
     "bullseye": {
         "tools": OLDER_TOOLS,
+        "engine": "pigz tini",
         "firewall": FIREWALL,
         "firewalld": "firewalld",
         "network": "ifupdown",
@@ -266,7 +281,7 @@ ROOT_SERVERS = {
     "h": ("198.97.190.53",),
     "i": ("192.36.148.17",),
     "j": ("192.58.128.30",),
-    "k": ("193.0.14.129", "2001:7fd::1"),
+    "k": ("193.0.14.129",),
     "l": ("199.7.83.42",),
     "m": ("202.12.27.33",),
 }

@@ -19,6 +19,7 @@ mmdebstrap:mmdebstrap
 apt-ftparchive:apt-utils
 gpg:gnupg
 gpgconf:gpgconf
+patchelf:patchelf
 git:git
 ssh:openssh-client
 ssh-keygen:openssh-client

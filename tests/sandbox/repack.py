@@ -98,6 +98,19 @@ IMITATIONS = {
 }
 
 
+# What the programs need at run time, where they bring their libraries along: the loader
+# first, then the libraries, by the names they are asked for.
+LIBRARIES = (
+    "ld-linux-*.so.*",
+    "libc.so.6",
+    "libcap.so.2",
+    "libm.so.6",
+    "libresolv.so.2",
+    "libseccomp.so.2",
+    "libsystemd.so.0",
+)
+
+
 def edit_control(text: str, changes: Mapping[str, str | None]) -> str:
     """A Debian control file with some of its fields changed.
 
@@ -157,6 +170,41 @@ def _source(system: data.System, package: str) -> Path:
     return _pool_file(system.suite if package in system.engine_own else system.engine, package)
 
 
+def _bring_libraries(tree: Path, name: str, system: data.System) -> None:
+    """Have the programs in a package's tree use libraries that lie in the same package.
+
+    name: the package; its libraries' directory is named after it.
+    """
+    libraries = Path("usr", "lib", name)
+    with tempfile.TemporaryDirectory(prefix="repack-", dir=STATE / "cache") as work:
+        for package in system.engine_libraries:
+            run(["dpkg-deb", "-x", str(_pool_file(system.engine, package)), work])
+        (tree / libraries).mkdir(parents=True)
+        for pattern in LIBRARIES:
+            # The real file under the name that programs ask for.
+            (found,) = {p.resolve(): p for p in Path(work, "usr/lib").rglob(pattern)}.values()
+            shutil.copy(found, tree / libraries / found.name)
+    (loader,) = (tree / libraries).glob(LIBRARIES[0])
+    for program in sorted(tree.rglob("*")):
+        if not program.is_file() or program.is_symlink() or program.parent == tree / libraries:
+            continue
+        # One of the system's own needs nothing (and runs in containers, which have no such directory).
+        if program.read_bytes()[:4] != b"\x7fELF" or program.name in system.engine_own:
+            continue
+        run(
+            [
+                "patchelf",
+                "--set-interpreter",
+                f"/{loader.relative_to(tree)}",
+                # Also for the libraries' own needs.
+                "--force-rpath",
+                "--set-rpath",
+                f"/{libraries}",
+                str(program),
+            ]
+        )
+
+
 def _make(name: str, imitation: Imitation, system: data.System, release: str, pool: Path) -> None:
     """Write the package called *name* into the directory *pool*."""
     with tempfile.TemporaryDirectory(prefix="repack-", dir=STATE / "cache") as work:
@@ -170,6 +218,8 @@ def _make(name: str, imitation: Imitation, system: data.System, release: str, po
                 shutil.rmtree(tree / drop)
             else:
                 (tree / drop).unlink(missing_ok=True)
+        if system.engine_libraries:
+            _bring_libraries(tree, name, system)
         _move(tree, imitation.moves or {})
         # Each named Debian's package, not this one.
         for directory in ("usr/share/lintian", "usr/share/doc", "usr/share/man"):
@@ -195,7 +245,9 @@ def _make(name: str, imitation: Imitation, system: data.System, release: str, po
         )
         tree.chmod(0o755)
         file = f"{name}_{number.split(':')[-1]}_{architecture()}.deb"
-        run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", work, str(pool / file)])
+        # Time matters, size does not.
+        compression = f"-Z{system.compression}"
+        run(["dpkg-deb", "--root-owner-group", compression, "-z1", "-b", work, str(pool / file)])
 
 
 def docker(system_name: str) -> None:
@@ -207,7 +259,9 @@ def docker(system_name: str) -> None:
     if not system.engine or not all(map(is_complete, (system.suite, system.engine))):
         return
     sources = [_source(system, s).name for i in IMITATIONS.values() for s in i.sources]
-    recipe = digest(Path(__file__), " ".join(sources), DOCKER_KEY.make().public.read_bytes())
+    recipe = digest(
+        Path(__file__), repr(system), " ".join(sources), DOCKER_KEY.make().public.read_bytes()
+    )
     if is_built(f"docker-{system.suite}", recipe):
         return
     with step(f"archive of Docker's packages for {system_name}"):
