@@ -21,7 +21,13 @@ def read():
 
 def test_hosts():
     assert read()["hosts"] == {
-        "mx": {"ansible_host": "10.99.0.21", "mailhost_hostname": "mx.example.test"}
+        "mx": {
+            "ansible_host": "10.99.0.21",
+            "mailhost_hostname": "mx.example.test",
+            "mailhost_public_ipv4": "10.99.0.21",
+            "mailhost_public_ipv6": "fd99::21",
+            "preflight_domains": ["example.test"],
+        }
     }
 
 
