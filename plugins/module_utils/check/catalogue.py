@@ -7,12 +7,16 @@ from __future__ import annotations
 from typing import Any, Callable, Iterable, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
+    clock,
     commands,
     dns,
+    identity,
     network,
     platform,
     ports,
     resources,
+    security,
+    services,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
@@ -45,7 +49,7 @@ class Check(NamedTuple):
 
 
 # Each subject's file lists its own checks; the order here is that of a report.
-SUBJECTS = (platform, resources, network, ports, commands)
+SUBJECTS = (platform, resources, clock, identity, network, ports, services, security, commands)
 
 CHECKS = tuple(Check(*row) for subject in SUBJECTS for row in subject.LOOK)
 

@@ -25,7 +25,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import
     Finding,
     answer,
 )
-from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host, Unit
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host, HostError, Unit
 
 _TIMESYNCD = "systemd-timesyncd"
 _CHRONY = "chrony"
@@ -386,6 +386,7 @@ def rtc(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every che
     inside = container.kind(host)
     if inside:
         return [answer(SKIP, _outside(inside), required, "Nothing to do.")]
+    _need_etc(host)
     path = "/etc/adjtime"
     text = host.read(path)
     if text is None and host.exists(path):
@@ -400,6 +401,12 @@ def rtc(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every che
     return [answer(OK, "UTC", required)]
 
 
+def _need_etc(host: Host) -> None:
+    """See that a missing file is an answer, and not a host that cannot be looked at."""
+    if not host.isdir("/etc"):
+        raise HostError("cannot read /etc")
+
+
 def timezone(host: Host, need: Need) -> list[Finding]:
     """Look at the time zone: one that exists, the same everywhere, and the one that is wanted.
 
@@ -410,6 +417,7 @@ def timezone(host: Host, need: Need) -> list[Finding]:
     wanted = need.timezone
     required = wanted or "a time zone that exists, the same in /etc/localtime and /etc/timezone"
     fix = "Set it: {0}.".format(_set_zone(host, wanted or "Etc/UTC"))
+    _need_etc(host)
     target = host.readlink("/etc/localtime")
     written = (host.read("/etc/timezone") or "").strip().partition("\n")[0].strip()
     if target is not None:

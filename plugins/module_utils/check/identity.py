@@ -48,11 +48,11 @@ def _entries(host: Host) -> list[tuple[str, list[str]]]:
     """Return address and names of each line of /etc/hosts.
 
     Raises:
-        HostError: when it is there and cannot be read.
+        HostError: when it cannot be read.
     """
     text = host.read(_HOSTS)
     if text is None:
-        if host.exists(_HOSTS):
+        if host.exists(_HOSTS) or not host.isdir("/etc"):
             raise HostError("cannot read {0}".format(_HOSTS))
         return []
     rows = [line.partition("#")[0].split() for line in text.splitlines()]
@@ -175,8 +175,7 @@ def hosts_file(host: Host, need: Need) -> list[Finding]:
                 WARN,
                 "{0} is at {1}".format(name, ", ".join(shadowed)),
                 required,
-                "Put it on a line of its own in {0}, with the server's address: "
-                "{1} {2}.".format(
+                "Put it on a line of its own in {0}, with the server's address: {1} {2}.".format(
                     _HOSTS,
                     need.public_ipv4 or "ADDRESS",
                     " ".join(dict.fromkeys((name, name.partition(".")[0]))),

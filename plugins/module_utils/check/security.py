@@ -112,11 +112,11 @@ def apparmor(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as ever
     """Look at whether the container engine can use AppArmor where the kernel has it.
 
     Without ``apparmor_parser`` the engine cannot load its profile, and containers run without one
-    (version 23.0.0 of the engine starts none): ``warn``. A kernel without AppArmor is ``ok``.
+    (version 23.0.0 of the engine starts none): ``warn``. A kernel without AppArmor: ``skip``.
     """
     required = "apparmor_parser where the kernel has AppArmor"
     if not host.exists(_APPARMOR):
-        return [answer(OK, "the kernel has no AppArmor", required)]
+        return [answer(SKIP, "the kernel has no AppArmor", required, "Nothing to do.")]
     enabled = (host.read(_APPARMOR) or "").strip()
     if not enabled:
         return [answer(UNKNOWN, "cannot read " + _APPARMOR, required, "Run the check as root.")]

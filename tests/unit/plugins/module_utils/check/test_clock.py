@@ -62,6 +62,7 @@ def one(make_host):
 
     def run(check, units=None, files=None, commands=None, links=None, demands=MAILCOW, **more):
         recorded = dict(more, commands=commands or {})
+        files = dict(files or {}, **{"/etc/hostname": "mail\n"})
         if units is not None:
             recorded["units"] = units
         (found,) = check(make_host(files, recorded, links), demands)
@@ -161,6 +162,12 @@ def test_openrc(one):
     assert "rc-update add chronyd default; rc-service chronyd start" in found.fix
     files["/run/openrc/started/chronyd"] = ""
     assert one(clock.service, None, files).status == "ok"
+
+
+def test_a_host_that_cannot_be_looked_at(make_host):
+    for check in (clock.rtc, clock.timezone):
+        with pytest.raises(HostError, match="/etc"):
+            check(make_host(), MAILCOW)
 
 
 def test_no_service_manager(make_host):

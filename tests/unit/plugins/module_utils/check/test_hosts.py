@@ -50,6 +50,7 @@ EXPECTED = {
             "fail",
             "tcp 127.0.0.1:25, tcp [::1]:25 held by exim4 (PID 812, exim4.service)",
         ),
+        ("services.mail_servers", "fail", "exim4.service runs, and holds 25"),
         ("commands.required", "warn", "missing: git, jq"),
     ],
     "already-running-stack": [],
@@ -60,6 +61,7 @@ EXPECTED = {
             "fail",
             "tcp 0.0.0.0:443, tcp [::]:443 held by container traefik, Compose project proxy",
         ),
+        ("services.web_servers", "fail", "nginx.service runs, and holds 80"),
     ],
     "alpine": [
         ("commands.required", "fail", "BusyBox instead of GNU: cp, grep, sed"),

@@ -61,7 +61,7 @@ def single(findings):
     ],
 )
 def test_hostname(files, demands, status, observed, make_host):
-    found = single(identity.hostname(make_host(files), demands))
+    found = single(identity.hostname(make_host({HOSTS: LOCAL, **files}), demands))
     assert found.status == status
     assert observed in found.observed
     if demands.hostname:
@@ -76,10 +76,10 @@ def test_hostname_from_the_dns(make_host):
 
 
 def test_hostname_fix_with_systemd(make_host):
-    host = make_host({KERNEL: "other.example.org\n"}, {"programs": ["hostnamectl"]})
+    host = make_host({HOSTS: LOCAL, KERNEL: "other.example.org\n"}, {"programs": ["hostnamectl"]})
     fix = single(identity.hostname(host, NAMED)).fix
     assert fix.startswith("Set it: hostnamectl set-hostname mail.example.org.")
-    host = make_host({KERNEL: "mail\n"}, {"programs": ["hostnamectl"]})
+    host = make_host({HOSTS: LOCAL, KERNEL: "mail\n"}, {"programs": ["hostnamectl"]})
     assert "such as mail.example.org" in single(identity.hostname(host, MAILCOW)).fix
 
 
@@ -151,9 +151,16 @@ def test_a_host_without_a_name_still_has_a_hosts_file(make_host):
     assert found.status == "ok"
 
 
-def test_hosts_file_that_cannot_be_read(make_host):
+@pytest.mark.parametrize("files", [{}, {HOSTS + "/x": ""}])
+def test_hosts_file_that_cannot_be_read(files, make_host):
     with pytest.raises(HostError, match="/etc/hosts"):
-        identity.hosts_file(make_host({HOSTS + "/x": ""}), MAILCOW)
+        identity.hosts_file(make_host(files), MAILCOW)
+
+
+def test_hosts_file_that_is_not_there(make_host):
+    host = make_host({"/etc/hostname": "mail.example.org\n"})
+    assert single(identity.hosts_file(host, MAILCOW)).status == "fail"
+    assert single(identity.hostname(host, MAILCOW)).status == "ok"
 
 
 @pytest.mark.parametrize(
