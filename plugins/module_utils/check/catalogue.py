@@ -10,10 +10,14 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
     clock,
     commands,
     dns,
+    egress,
+    engine,
+    firewall,
     identity,
     network,
     platform,
     ports,
+    resolver,
     resources,
     security,
     services,
@@ -49,7 +53,21 @@ class Check(NamedTuple):
 
 
 # Each subject's file lists its own checks; the order here is that of a report.
-SUBJECTS = (platform, resources, clock, identity, network, ports, services, security, commands)
+SUBJECTS = (
+    platform,
+    resources,
+    clock,
+    identity,
+    network,
+    resolver,
+    ports,
+    services,
+    engine,
+    firewall,
+    egress,
+    security,
+    commands,
+)
 
 CHECKS = tuple(Check(*row) for subject in SUBJECTS for row in subject.LOOK)
 

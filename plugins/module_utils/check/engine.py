@@ -12,7 +12,6 @@ import re
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     docker_engine,
     engine_state,
-    host_info,
     service_units,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need
@@ -70,6 +69,12 @@ def _silent(host: Host, required: str) -> list[Finding]:
         fix = "Start it with: systemctl start docker. Then look again."
         return [answer(SKIP, "the engine does not run", required, fix)]
     return []
+
+
+def _unset(host: Host, required: str) -> list[Finding]:
+    """Return the answer for a host without engine and configuration, nothing on others."""
+    path = engine_state.flags(host).get("config-file") or engine_state.CONFIG_FILE
+    return [] if host.exists(path) else _absent(host, required)
 
 
 def version(host: Host, need: Need) -> list[Finding]:
@@ -160,9 +165,10 @@ def daemon(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every 
     vendor = engine_state.installed(host).vendor
     if vendor in ("snap", "podman"):
         return [answer(SKIP, "no Docker engine of this system", required, "See engine.origin.")]
-    if host_info.service_manager(host) != "systemd":
+    try:
+        units = service_units.states(host)
+    except HostError:
         return [_daemon_openrc(host)]
-    units = service_units.states(host)
     unit, containerd = units["docker.service"], units["containerd.service"]
     for name, state in (("docker", unit), ("containerd", containerd)):
         if state.load == "masked":
@@ -332,7 +338,8 @@ def configuration(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as
     required = "a daemon.json that the daemon can start with"
     path = engine_state.flags(host).get("config-file") or engine_state.CONFIG_FILE
     if not host.exists(path):
-        return [answer(OK, "no {0}: defaults".format(path), required)]
+        missing = _absent(host, required)
+        return missing or [answer(OK, "no {0}: defaults".format(path), required)]
     if host.read_bytes(path) is None:
         return [answer(UNKNOWN, "cannot read {0}".format(path), required, "Run it as root.")]
     from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_daemon
@@ -359,6 +366,9 @@ def iptables(host: Host, need: Need) -> list[Finding]:
     IPv6. Elsewhere the latter is a ``warn``.
     """
     required = "the engine makes its own packet filter rules"
+    missing = _unset(host, required)
+    if missing:
+        return missing
     settings = engine_state.settings(host)
     fix = "Remove {0} from {1}, then: systemctl restart docker."
     if settings.values.get("iptables") is False:
@@ -383,6 +393,9 @@ def firewall_backend(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 -
     start: ``fail``.
     """
     required = "the iptables backend, which has the chain DOCKER-USER"
+    missing = _unset(host, required)
+    if missing:
+        return missing
     settings = engine_state.settings(host)
     if engine_state.backend(host) == "iptables":
         return [answer(OK, "iptables", required)]
@@ -404,6 +417,9 @@ def userland_proxy(host: Host, need: Need) -> list[Finding]:
     off: ``warn`` there. For Mailu it is ``ok``, as its authors ask for it with IPv6.
     """
     required = "the ports on the loopback interface answer"
+    missing = _unset(host, required)
+    if missing:
+        return missing
     settings = engine_state.settings(host)
     if settings.values.get("userland-proxy") is not False:
         return [answer(OK, "userland-proxy is on, the default", required)]
@@ -424,6 +440,9 @@ def userns_remap(host: Host, need: Need) -> list[Finding]:
     refuses: ``fail``. For other stacks it is a ``warn``: files get other owners.
     """
     required = "userns-remap is not set"
+    missing = _unset(host, required)
+    if missing:
+        return missing
     settings = engine_state.settings(host)
     value = str(settings.values.get("userns-remap") or "")
     active = "userns" in _security(host)
@@ -448,6 +467,8 @@ def rootless(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as ever
     )
     if "rootless" in _security(host):
         return [answer(FAIL, "the engine at its usual socket is rootless", required, fix)]
+    if "1" not in host.listdir("/proc"):
+        return [answer(UNKNOWN, "processes are hidden", required, "Run the check as root.")]
     if not engine_state.rootless(host):
         return [answer(OK, "no rootless engine", required)]
     if engine_state.running(host) or engine_state.installed(host).vendor == "none":
@@ -648,8 +669,11 @@ def _global_ipv6(host: Host) -> list[str]:
     """Return the addresses of the host that the world can reach (2000::/3), not the bridges'."""
     import ipaddress
 
+    text = host.read("/proc/net/if_inet6")
+    if text is None and not host.listdir("/proc/net"):
+        raise HostError("cannot read /proc/net/if_inet6")
     found = []
-    for line in (host.read("/proc/net/if_inet6") or "").splitlines():
+    for line in (text or "").splitlines():
         fields = line.split()
         own = len(fields) == 6 and not fields[5].startswith(("docker", "br-", "veth"))
         # Scope 00 is global; 2000::/3 is what the world routes.

@@ -8,6 +8,7 @@ import json
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import engine, need
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import HostError
 
 MAILCOW = need.from_stack(stack.get("mailcow"))
 MAILU = need.from_stack(stack.get("mailu"))
@@ -52,6 +53,8 @@ def an_engine(make_host):
         tree = {
             **packages(DOCKER_CE if installed is None else installed),
             **(RUNNING if running else {}),
+            "/proc/1/comm": "systemd\n",
+            "/proc/net/if_inet6": "",
             "/usr/bin/dockerd": "",
             "/usr/bin/docker": "",
             "/run/systemd/system/.keep": "",
@@ -88,6 +91,11 @@ INSTALLED_ONLY = (
     engine.compose,
     engine.api,
     engine.storage_driver,
+    engine.configuration,
+    engine.iptables,
+    engine.firewall_backend,
+    engine.userland_proxy,
+    engine.userns_remap,
 )
 
 
@@ -98,12 +106,13 @@ def test_a_bare_host_is_skipped(make_host, look):
     assert "docker role" in fix
 
 
-@pytest.mark.parametrize(
-    "look", [row[3] for row in engine.LOOK if row[3] not in (*INSTALLED_ONLY, engine.cgroups)]
-)
-@pytest.mark.parametrize("demands", [MAILCOW, MAILU])
-def test_a_bare_host_has_nothing_set_against_it(make_host, look, demands):
-    assert told(look(make_host(), demands))[0] == "ok"
+SETTINGS = INSTALLED_ONLY[6:]
+
+
+@pytest.mark.parametrize("look", SETTINGS)
+def test_a_configuration_that_waits_for_its_engine_is_looked_at(make_host, look):
+    host = make_host({"/etc/docker/daemon.json": "{}"})
+    assert told(look(host, MAILCOW))[0] == "ok"
 
 
 @pytest.mark.parametrize("row", [row for row in engine.LOOK if row[3] is not engine.cgroups])
@@ -399,6 +408,15 @@ def test_rootless(an_engine, running, files, options, status):
     assert told(engine.rootless(host, MAILCOW))[0] == status
 
 
+def test_processes_that_are_hidden(make_host):
+    assert told(engine.rootless(make_host(), MAILCOW))[0] == "unknown"
+
+
+def test_a_user_s_engine_on_a_host_without_one(make_host):
+    host = make_host({"/proc/1/comm": "systemd\n", **ROOTLESS})
+    assert told(engine.rootless(host, MAILCOW))[0] == "ok"
+
+
 # -- surroundings ---------------------------------------------------------------------------------
 
 
@@ -473,7 +491,9 @@ ON_IPV4 = NO_IPV6._replace(ports=tuple(port._replace(ipv4_only=True) for port in
 @pytest.mark.parametrize(
     ("files", "demands", "status", "words"),
     [
-        ({}, NO_IPV6, "ok", "no global IPv6"),
+        ({"/proc/net/if_inet6": ""}, NO_IPV6, "ok", "no global IPv6"),
+        # A kernel without IPv6 has no such table.
+        ({"/proc/net/tcp": ""}, NO_IPV6, "ok", "no global IPv6"),
         (LOCAL, NO_IPV6, "ok", "no global IPv6"),
         ({}, NO_IPV6._replace(public_ipv6="2a01:4f8::7"), "fail", "2a01:4f8::7"),
         (GLOBAL, MAILCOW, "ok", "will have IPv6"),
@@ -486,6 +506,11 @@ def test_before_the_stack_is_there(make_host, files, demands, status, words):
     found = told(engine.ipv6_relay(make_host(files), demands))
     assert found[0] == status
     assert words in found[1]
+
+
+def test_addresses_that_cannot_be_read(make_host):
+    with pytest.raises(HostError, match="if_inet6"):
+        engine.ipv6_relay(make_host(), NO_IPV6)
 
 
 def test_an_old_engine_and_a_stack_with_ipv6(an_engine):
