@@ -196,10 +196,18 @@ def asked(host: Host, daemon: str) -> list[str]:
         answer = host.run(["chronyc", "-N", "-c", "sources"], timeout=5)
         rows = [line.split(",") for line in answer.stdout.splitlines()] if answer.rc == 0 else []
         return [row[2] for row in rows if len(row) > 2]
+    if daemon in ("ntp", "ntpsec"):
+        answer = host.run(["ntpq", "-pn"], timeout=10)
+        _head, _line, body = answer.stdout.partition("===\n")
+        # The first character is a mark; a pool itself is no server.
+        rows = [line[1:].split() for line in body.splitlines()]
+        return [row[0] for row in rows if len(row) > 1 and row[1] != ".POOL."]
     if daemon != TIMESYNCD:
         return []
     names = ("SystemNTPServers", "LinkNTPServers", "FallbackNTPServers")
-    found = _properties(host, ["timedatectl", "show-timesync", "--property=" + ",".join(names)])
+    # Other than systemctl, it takes no list in one.
+    options = ["--property=" + name for name in names]
+    found = _properties(host, ["timedatectl", "show-timesync", *options])
     # Fallback servers are asked only where no other is known.
     known = (found.get(names[0], "") + " " + found.get(names[1], "")).split()
     return known or found.get(names[2], "").split()
@@ -208,10 +216,11 @@ def asked(host: Host, daemon: str) -> list[str]:
 def late(host: Host, planned: Plan, timeout: float) -> str:
     """Return the sentence about a clock that was not set in time."""
     servers = asked(host, planned.daemon)
+    who = "{0} asks {1}" if servers else "{0} tells of no server that it asks"
     return (
-        "the clock is not synchronised after {0:g} s; {1} asks {2}. See that they answer (UDP port "
+        "the clock is not synchronised after {0:g} s; {1}. See that time servers answer (UDP port "
         "123 outwards), name others in servers, or raise timeout".format(
-            timeout, planned.unit, ", ".join(servers) or "no server by name or address"
+            timeout, who.format(planned.unit, ", ".join(servers))
         )
     )
 

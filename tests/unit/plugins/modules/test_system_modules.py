@@ -127,7 +127,7 @@ def test_check_mode_foretells_what_is_done_then(run, tmp_path, module, options, 
         (time_sync, {"timeout": -1}, "timeout is -1; allowed: 0 to 3600 seconds"),
         (time_sync, {"servers": ["a b"]}, "servers: 'a b'; allowed: host names"),
         (time_sync, {"daemon": "chrony"}, "there is no time daemon"),
-        (time_sync, {"timeout": 1}, "not synchronised after 1 s; systemd-timesyncd.service asks"),
+        (time_sync, {"timeout": 1}, "not synchronised after 1 s; systemd-timesyncd.service tells"),
     ],
 )
 def test_errors_are_sentences(run, module, options, message):
