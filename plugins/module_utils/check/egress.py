@@ -206,25 +206,19 @@ def fuzzy(host: Host, need: Need) -> list[Finding]:
     required = ", ".join("udp " + target.place for target in targets) + " allowed"
     if not targets:
         return [answer(SKIP, reason, "nothing")]
-    bad = []
-    fixes = []
-    silent = 0
-    for outcome in outgoing.try_targets(host, targets):
-        for family, text in outcome.troubles.items():
-            if text == outgoing.words(reach.TIMED_OUT):
-                silent += 1
-            elif text and not (family == "ipv6" and outgoing.has_local_ipv6_only(host)):
-                bad.append(_told(outcome.target, family, text))
-                fixes.append(_fix(outcome))
-    if bad:
-        return [
-            answer(
-                WARN,
-                "; ".join(outgoing.unique(bad)),
-                required,
-                " ".join(outgoing.unique(fixes)),
-            )
-        ]
+    silence = outgoing.words(reach.TIMED_OUT)
+    families = ["", "ipv4"] + ([] if outgoing.has_local_ipv6_only(host) else ["ipv6"])
+    outcomes = outgoing.try_targets(host, targets)
+    refused = [
+        outcome
+        for outcome in outcomes
+        if any(outcome.troubles.get(family) not in (None, "", silence) for family in families)
+    ]
+    if refused:
+        notes = [note for note in _told(refused) if not note.startswith(silence)]
+        fixes = outgoing.unique(map(_fix, refused))
+        return [answer(WARN, "; ".join(notes), required, " ".join(fixes))]
+    silent = any(silence in outcome.troubles.values() for outcome in outcomes)
     if silent:
         return [
             answer(
@@ -429,40 +423,28 @@ def _group(host: Host, need: Need, group: str, level: str = "") -> list[Finding]
         return [answer(SKIP, reason, "nothing")]
     targets = [outgoing.target_of(host, need, row) for row in rows]
     required = ", ".join(outgoing.unique(target.place for target in targets)) + " reachable"
-    statuses = []
-    notes = []
-    fixes = []
     outcomes = outgoing.try_targets(host, targets)
-    for outcome in outcomes:
-        status, told, fix = _judge(host, outcome, level or outcome.target.row["level"])
-        statuses.append(status)
-        notes += told
-        fixes += [fix] if fix else []
+    judged = [_judge(host, outcome, level or outcome.target.row["level"]) for outcome in outcomes]
+    statuses = [status for status, _fix in judged]
+    fixes = outgoing.unique(fix for _status, fix in judged if fix)
     status = next((worst for worst in (FAIL, WARN) if worst in statuses), OK)
+    notes = _told(outcomes)
     if status == OK and any(outcome.reached for outcome in outcomes):
         notes.insert(0, "reached " + _ways(outcomes))
-    return [
-        answer(
-            status, "; ".join(outgoing.unique(notes)), required, " ".join(outgoing.unique(fixes))
-        )
-    ]
+    return [answer(status, "; ".join(notes), required, " ".join(fixes))]
 
 
-def _judge(host: Host, outcome: outgoing.Outcome, level: str) -> tuple[str, list[str], str]:
-    """Return status, observations and fix of one server."""
-    told = [
-        _told(outcome.target, family, text) for family, text in outcome.troubles.items() if text
-    ]
-    if not told:
-        return OK, [], ""
+def _judge(host: Host, outcome: outgoing.Outcome, level: str) -> tuple[str, str]:
+    """Return status and fix of one server."""
     if not outcome.reached:
-        return _STATUS[level], outgoing.unique(told), _fix(outcome)
+        status = _STATUS[level]
+        return status, "" if status == OK else _fix(outcome)
     # What is reached over IPv6 alone, as programs try it first, does not wait. Nor do they where
     # IPv6 is only tried last, or through a proxy that answers.
     waits = outcome.troubles.get("ipv6") and not outcome.target.proxy
     if not waits or level == "optional" or outgoing.has_local_ipv6_only(host):
-        return OK, told, ""
-    return WARN, told, _REPAIR_IPV6
+        return OK, ""
+    return WARN, _REPAIR_IPV6
 
 
 def _fix(outcome: outgoing.Outcome) -> str:
@@ -473,12 +455,22 @@ def _fix(outcome: outgoing.Outcome) -> str:
     return _REPAIR_NAMES if lost else _OPEN_UP
 
 
-def _told(target: outgoing.Target, family: str, text: str) -> str:
-    """Return a trouble in words."""
-    if not family:
-        return "{0} {1}".format(target.place, text)
-    over = "" if target.proxy else " over " + outgoing.FAMILIES[family]
-    return "{0}{1}: {2}".format(target.place, over, text)
+def _told(outcomes: Iterable[outgoing.Outcome]) -> list[str]:
+    """Return troubles in words, each once with the servers that have it."""
+    places: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        texts = set(outcome.troubles.values())
+        for family, text in outcome.troubles.items():
+            if not text:
+                continue
+            # The same over both families, or found out before there was a choice.
+            over = len(texts) > 1 and not outcome.target.proxy
+            trouble = text + (" over " + outgoing.FAMILIES[family] if over else "")
+            places.setdefault(trouble, []).append(outcome.target.place)
+    return [
+        "{0}: {1}".format(trouble, ", ".join(outgoing.unique(names)))
+        for trouble, names in places.items()
+    ]
 
 
 def _ways(outcomes: Iterable[outgoing.Outcome]) -> str:

@@ -192,7 +192,7 @@ def proxy_words(reply: reach.Reply, target: Target | None = None) -> str:
         return ""  # of a page asked without a tunnel, 403 may well be the server's own answer
     if reply.state in (reach.OPEN, reach.REFUSED) and reply.text:
         return _PROXY_TROUBLE.get(status, "the proxy answers {0}".format(reply.text))
-    return "the proxy: " + (words(reply.state, reply.detail) or "no answer")
+    return (words(reply.state, reply.detail) or "no answer") + " by the proxy"
 
 
 def http_status(line: str) -> str:

@@ -159,10 +159,13 @@ def public(host: Host, need: Need) -> list[Finding]:
 
     Blocklists answer to these with errors, which filters without care take for listings: ``warn``.
     Beside a stack that has its own resolver it is ``ok`` with a remark. Behind systemd-resolved its
-    upstream servers count. Nothing is asked.
+    upstream servers count. A server on the host itself may ask anybody: ``skip``. Nothing is asked.
     """
     required = "no public resolver between mail server and blocklists"
     servers = host.once(_servers).behind
+    if servers == (_DEFAULT_SERVER,):
+        # Named or not: whom a server on the host itself asks is its own affair.
+        return [answer(SKIP, "{0}, a server on the host".format(_DEFAULT_SERVER), required)]
     found = {server: _operator(server) for server in servers}
     known = ["{0} ({1})".format(server, name) for server, name in found.items() if name]
     if not known:

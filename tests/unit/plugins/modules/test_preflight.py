@@ -20,6 +20,8 @@ def run(monkeypatch, run_module, host_tree):
 
     def run(name, check_mode=False, **options):
         options.setdefault("stack", "mailcow")
+        # No network is recorded for these machines, only their name servers.
+        options.setdefault("offline", True)
         monkeypatch.setattr(preflight, "Host", lambda: host_tree(name))
         return run_module(preflight, check_mode, **options)
 
@@ -77,6 +79,9 @@ def test_options_arrive(run):
         ({"only": ["port"]}, "only has 'port'; allowed: platform,"),
         ({"config": {"SMTP_PORT": "70000"}}, "SMTP_PORT is '70000'"),
         ({"install_path": "opt"}, "allowed: an absolute path"),
+        ({"mirrors": {"ghcr.io": "https://registry"}}, "mirrors: ghcr.io is 'https://registry'"),
+        ({"smtp_targets": ["mx:25"]}, "smtp_targets has 'mx:25'"),
+        ({"proxy": "socks5://proxy"}, "proxy is not usable"),
     ],
 )
 def test_bad_options(run, options, text):

@@ -141,49 +141,58 @@ class TestServers:
     def test_required(self, make):
         (finding,) = egress.images(make({"ghcr.io:443": "timeout"}), MAILCOW)
         assert finding.status == "fail"
-        assert finding.observed == (
-            "ghcr.io:443 over IPv4: no answer within 3 s; "
-            "ghcr.io:443 over IPv6: no answer within 3 s"
-        )
+        assert finding.observed == "no answer within 3 s: ghcr.io:443"
         assert "preflight_mirrors" in finding.fix
 
     def test_refused_is_told_apart(self, make):
         host = make({"ghcr.io:443": "refused"}, families="4")
-        assert told(egress.images(host, MAILCOW)) == ("fail", "ghcr.io:443 over IPv4: refused")
+        assert told(egress.images(host, MAILCOW)) == ("fail", "refused: ghcr.io:443")
 
     def test_no_route(self, make):
         unreachable = {"state": "unreachable", "detail": "No route to host"}
         host = make({"ghcr.io:443": unreachable}, families="4")
-        assert told(egress.images(host, MAILCOW))[1] == "ghcr.io:443 over IPv4: no route to host"
+        assert told(egress.images(host, MAILCOW))[1] == "no route to host: ghcr.io:443"
+
+    def test_servers_with_the_same_trouble_are_told_together(self, make):
+        changes = {"ghcr.io:443": "timeout", "auth.docker.io:443": "timeout"}
+        changes["registry-1.docker.io:443/4"] = "refused"
+        changes["registry-1.docker.io:443/6"] = "timeout"
+        status, observed = told(egress.images(make(changes), MAILCOW))
+        assert status == "fail"
+        assert observed.split("; ") == [
+            "no answer within 3 s: ghcr.io:443, auth.docker.io:443",
+            "refused over IPv4: registry-1.docker.io:443",
+            "no answer within 3 s over IPv6: registry-1.docker.io:443",
+        ]
 
     def test_a_name_that_does_not_resolve(self, make):
         (finding,) = egress.images(make({"name ghcr.io": "does not resolve"}), MAILCOW)
-        assert (finding.status, finding.observed) == ("fail", "ghcr.io:443 does not resolve")
+        assert (finding.status, finding.observed) == ("fail", "does not resolve: ghcr.io:443")
         assert "name servers" in finding.fix
 
     def test_ipv6_that_leads_nowhere(self, make):
         (finding,) = egress.images(make({"ghcr.io:443/6": "timeout"}), MAILCOW)
         assert finding.status == "warn"
-        assert finding.observed == "ghcr.io:443 over IPv6: no answer within 3 s"
+        assert finding.observed == "no answer within 3 s over IPv6: ghcr.io:443"
         assert "Repair IPv6" in finding.fix
 
     def test_private_ipv6_that_leads_nowhere(self, make):
         host = make({"ghcr.io:443/6": "timeout"}, source=LOCAL)
         assert told(egress.images(host, MAILCOW)) == (
             "ok",
-            "reached over IPv4 and IPv6; ghcr.io:443 over IPv6: no answer within 3 s",
+            "reached over IPv4 and IPv6; no answer within 3 s over IPv6: ghcr.io:443",
         )
 
     def test_ipv6_alone_is_enough(self, make):
         status, observed = told(egress.images(make({"ghcr.io:443/4": "timeout"}), MAILCOW))
         assert status == "ok"
-        assert "ghcr.io:443 over IPv4: no answer" in observed
+        assert "no answer within 3 s over IPv4: ghcr.io:443" in observed
 
     def test_a_server_of_the_other_family(self, make):
         host = make({"name github.com": ["192.0.2.200"]}, families="6")
         (finding,) = egress.source(host, MAILCOW)
         assert finding.status == "fail"
-        assert "github.com:443 has no address of IPv6" in finding.observed
+        assert "has no address of IPv6: github.com:443" in finding.observed
         assert "NAT64" in finding.fix
 
     def test_a_name_with_one_family_is_no_fault(self, make):
@@ -222,13 +231,13 @@ class TestServers:
     def test_what_a_missing_server_means(self, look, server, status, make):
         (finding,) = look(make({server: "timeout"}), MAILCOW)
         assert finding.status == status
-        assert server + " over IPv4: no answer" in finding.observed
+        assert "no answer within 3 s: " + server in finding.observed
         assert bool(finding.fix) == (status != "ok")
 
     def test_nothing_is_claimed_of_what_is_not_reached(self, make):
         host = make({"ip4.mailcow.email:80": "refused"}, families="4")
         observed = told(egress.address_service(host, MAILCOW))[1]
-        assert observed == "ip4.mailcow.email:80 over IPv4: refused"
+        assert observed == "refused: ip4.mailcow.email:80"
 
     def test_docker_packages_before_and_after(self, make):
         changes = {"download.docker.com:443": "timeout"}
@@ -261,7 +270,7 @@ class TestMirrors:
     def test_the_mirror_has_the_port_too(self, make):
         demands = MAILCOW._replace(mirrors={"ghcr.io": "192.0.2.200"})
         host = make({"tcp 192.0.2.200:443": "refused"})
-        assert told(egress.images(host, demands)) == ("fail", "192.0.2.200:443 over IPv4: refused")
+        assert told(egress.images(host, demands)) == ("fail", "refused: 192.0.2.200:443")
 
     def test_not_asked(self, make):
         mirrors = {"download.docker.com": "", "a.root-servers.net": "", "k.root-servers.net": ""}
@@ -314,15 +323,15 @@ class TestProxy:
             ({"state": "refused", "text": "HTTP/1.1 403 No"}, "the proxy refuses it"),
             ({"state": "refused", "text": "HTTP/1.1 502 No"}, "the proxy cannot reach it"),
             ({"state": "refused", "text": "HTTP/1.1 418 No"}, "the proxy answers HTTP/1.1 418"),
-            ("refused", "the proxy: refused"),
-            ("timeout", "the proxy: no answer within 3 s"),
+            ("refused", "refused by the proxy"),
+            ("timeout", "no answer within 3 s by the proxy"),
         ],
     )
     def test_not_reached(self, reply, words, make):
         (finding,) = self.through(make, reply)
         assert finding.status == "fail"
-        assert "ghcr.io:443: " in finding.observed
         assert words in finding.observed
+        assert ": ghcr.io:443, " in finding.observed
         assert "secret" not in str(finding)
 
     def test_of_the_environment(self, make):
@@ -337,7 +346,7 @@ class TestProxy:
         reply = {"state": "open", "text": "HTTP/1.1 200 OK"}
         (finding,) = self.through(make, reply, environment=environment)
         assert finding.status == "fail"
-        assert "ghcr.io:443 over IPv4: no answer" in finding.observed
+        assert finding.observed == "no answer within 3 s: ghcr.io:443"
 
     def test_a_proxy_that_does_not_resolve(self, make):
         host = make({"name proxy.example.org": "does not resolve"})
@@ -357,8 +366,8 @@ class TestProxy:
         ("text", "observed"),
         [
             ("HTTP/1.1 403 Forbidden", "reached through the proxy proxy.example.org:3128"),
-            ("HTTP/1.1 504 No", "ip4.mailcow.email:80: the proxy cannot reach it"),
-            ("", "ip4.mailcow.email:80: the proxy: no answer"),
+            ("HTTP/1.1 504 No", "the proxy cannot reach it: ip4.mailcow.email:80"),
+            ("", "no answer by the proxy: ip4.mailcow.email:80"),
         ],
     )
     def test_pages_without_tls_need_no_tunnel(self, text, observed, make):
@@ -451,13 +460,13 @@ class TestFuzzy:
         host = make(dict(SILENT, **{"udp fuzzy1.rspamd.com:11335/4": "refused"}))
         assert told(egress.fuzzy(host, MAILCOW)) == (
             "warn",
-            "fuzzy1.rspamd.com:11335 over IPv4: refused",
+            "refused over IPv4: fuzzy1.rspamd.com:11335",
         )
 
     def test_a_name_that_does_not_resolve(self, make):
         host = make(dict(SILENT, **{"name fuzzy1.rspamd.com": "does not resolve"}))
         status, observed = told(egress.fuzzy(host, MAILCOW))
-        assert (status, observed) == ("warn", "fuzzy1.rspamd.com:11335 does not resolve")
+        assert (status, observed) == ("warn", "does not resolve: fuzzy1.rspamd.com:11335")
 
     def test_answered(self, make):
         assert told(egress.fuzzy(make(), MAILCOW)) == ("ok", "answered")

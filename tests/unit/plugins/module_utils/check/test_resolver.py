@@ -175,6 +175,10 @@ class TestPublic:
         host = make_host({"/etc/resolv.conf": "nameserver 8.8.8.8\n"})
         assert told(resolver.public(host, MAILU))[0] == "warn"
 
+    def test_a_server_on_the_host(self, make, make_host):
+        assert told(resolver.public(make({"127.0.0.1": PLAIN}), MAILU))[0] == "skip"
+        assert told(resolver.public(make_host(), MAILU))[0] == "skip"
+
     def test_the_list(self):
         found = [one for _name, addresses, _page in resolver._PUBLIC for one in addresses]
         assert len(found) == len(set(found))
