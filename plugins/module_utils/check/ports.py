@@ -66,7 +66,7 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
         (port, listener)
         for listener in host.listeners({port.number for port in ports})
         for port in ports
-        if _overlap(port, listener)
+        if overlap(port, listener)
     ]
     if not held:
         return [answer(OK, "all free", required)]
@@ -119,7 +119,7 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
     return findings
 
 
-def _overlap(port: Port, listener: Listener) -> bool:
+def overlap(port: Port, listener: Listener) -> bool:
     """Tell whether the stack could not bind its port beside this socket.
 
     A socket on every address collides with each single one, and the other way round. The two

@@ -11,7 +11,8 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     host_info,
     service_units,
 )
-from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need, Port
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check.ports import overlap
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     OK,
@@ -110,7 +111,7 @@ def _conflicts(
         kind: what the services are, for people.
         idle: status of a service that runs without holding any of the ports.
     """
-    ports = [port for port in need.ports if port.number in numbers and not _local(port.address)]
+    ports = [port for port in need.ports if port.number in numbers]
     required = "no {0} on the host beside {1}".format(kind, need.title)
     if not ports:
         return [
@@ -126,7 +127,7 @@ def _conflicts(
     findings = []
     quiet = []
     for service in there:
-        status, observed = _judge(host, service, {port.number for port in ports}, idle)
+        status, observed = _judge(host, service, ports, idle)
         if status == OK:
             quiet.append(observed)
         else:
@@ -136,7 +137,7 @@ def _conflicts(
     return [answer(OK, "; ".join(quiet) or "none installed", required)]
 
 
-def _judge(host: Host, service: Service, numbers: Collection[int], idle: str) -> tuple[str, str]:
+def _judge(host: Host, service: Service, ports: Sequence[Port], idle: str) -> tuple[str, str]:
     """Return what a service means for these ports, as a status and the reason."""
     name, unit = service
     if not _running(service):
@@ -145,7 +146,9 @@ def _judge(host: Host, service: Service, numbers: Collection[int], idle: str) ->
         return OK, "{0} is {1}".format(name, "masked" if unit.load == "masked" else "disabled")
     held = set()
     hidden = set()
-    for listener in host.listeners(numbers):
+    for listener in host.listeners({port.number for port in ports}):
+        if not any(overlap(port, listener) for port in ports):
+            continue
         if listener.pid is None:
             hidden.add(listener.port)
         elif _owns(service, listener):
@@ -165,10 +168,6 @@ def _owns(service: Service, listener: Listener) -> bool:
         # Instances such as postfix@-.service do the work of postfix.service.
         return listener.unit.partition("@")[0] in (name, service.name)
     return listener.process == name
-
-
-def _local(address: str) -> bool:
-    return address.startswith("127.") or address == "::1"
 
 
 def _list(numbers: Collection[int]) -> str:

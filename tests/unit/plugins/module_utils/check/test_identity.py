@@ -53,6 +53,7 @@ def single(findings):
         ({KERNEL: "mail.localdomain\n"}, MAILCOW, "warn", "stands for every host"),
         ({KERNEL: "Mail.example.org\n"}, MAILCOW, "warn", "has capitals"),
         ({KERNEL: "mail_1.example.org\n"}, MAILCOW, "warn", "is no valid host name"),
+        ({KERNEL: "a." * 127 + "org\n"}, MAILCOW, "warn", "is no valid host name"),
         ({KERNEL: "mail-.example.org\n"}, MAILCOW, "warn", "is no valid host name"),
         ({KERNEL: "mail..example.org\n"}, MAILCOW, "warn", "is no valid host name"),
         ({KERNEL: "192.0.2.10\n"}, MAILCOW, "warn", "is an address"),
@@ -250,6 +251,7 @@ def test_postfix_names(values, observed, fix, make_host):
         {"inet_interfaces": "loopback-only"},
         {"inet_interfaces": "127.0.0.1, 192.0.2.10"},
         {"inet_interfaces": "192.0.2.10, 192.0.2.11"},
+        {"inet_interfaces": "$myhostname, 192.0.2.10"},
         {"inet_interfaces": "192.0.2.10", "smtp_bind_address": "192.0.2.10"},
     ],
 )
@@ -270,11 +272,19 @@ def test_no_postfix(make_host):
     assert single(identity.postfix(host, MAILCOW)).status == "skip"
 
 
-def test_postfix_does_not_answer(make_host):
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"rc": 1, "stderr": "postconf: fatal: bad\n"},
+        {"rc": 1, "stdout": "myhostname = mail.example.org\n", "stderr": "postconf: fatal: bad"},
+        {"rc": 0, "stdout": "", "stderr": "postconf: fatal: bad\n"},
+    ],
+)
+def test_postfix_does_not_answer(answer, make_host):
     recorded = {
         "programs": ["postconf"],
         "units": {"postfix.service": ["loaded", "active", "enabled"]},
-        "commands": {QUESTION: {"rc": 1, "stderr": "postconf: fatal: bad\n"}},
+        "commands": {QUESTION: answer},
     }
     found = single(identity.postfix(make_host({}, recorded), MAILCOW))
     assert found.status == "unknown"

@@ -121,6 +121,17 @@ def test_runs_on_other_ports(check, status, make_host):
     assert found.observed == unit + " runs, and holds none of the stack's ports"
 
 
+@pytest.mark.parametrize(
+    ("address", "status"), [("192.0.2.10:25", "warn"), ("127.0.0.1:25", "fail"), ("25", "fail")]
+)
+def test_the_stacks_address_counts(address, status, make_host):
+    files, links = listening(25, "exim4", "exim4.service")
+    files["/proc/net/tcp"] = files["/proc/net/tcp"].replace("00000000:", "0100007F:")
+    host = make_host(files, {"units": {"exim4.service": RUNS}}, links)
+    demands = need.from_stack(DATA, config={"SMTP_PORT": address})
+    assert single(services.mail_servers(host, demands)).status == status
+
+
 def test_a_holder_that_is_not_visible(make_host):
     files, links = listening(80)
     host = make_host(files, {"units": {"nginx.service": RUNS}}, links)
@@ -206,7 +217,9 @@ def test_exim4_upgrade_when_masked(make_host):
 
 
 def test_exim4_upgrade_without_port_25(make_host):
-    moved = MAILCOW._replace(ports=())
+    moved = MAILCOW._replace(
+        ports=tuple(port for port in MAILCOW.ports if port.number not in (25, 465, 587))
+    )
     assert single(services.exim4_upgrade(make_host(BOOKWORM), moved)).status == "skip"
     assert single(services.mail_servers(make_host(BOOKWORM), moved)).status == "skip"
 
@@ -346,6 +359,7 @@ TIMER = {"dnf-automatic.timer": RUNS}
         (TIMER, "[commands]\napply_updates = yes\n", "exclude=docker*\n", REPOSITORY, "ok"),
         (TIMER, "apply_updates = yes\nexcludepkgs = a, docker-ce\n", "", REPOSITORY, "ok"),
         (TIMER, "apply_updates = yes\n#exclude=docker*\n", "", REPOSITORY, "warn"),
+        (TIMER, "apply_updates = yes\n", ";exclude=docker*\n", REPOSITORY, "warn"),
         (TIMER, "apply_updates = yes\n", "", REPOSITORY.replace("=1", "=0"), "ok"),
         (TIMER, "apply_updates = yes\n", "", "", "ok"),
     ],
