@@ -30,6 +30,7 @@ options:
       - courier-mta
       - cyrus-imapd
       - dovecot
+      - exim
       - exim4
       - haproxy
       - httpd

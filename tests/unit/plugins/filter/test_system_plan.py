@@ -4,10 +4,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.postmaster.mailhost.plugins.filter.system_plan import FilterModule
-from ansible_collections.postmaster.mailhost.plugins.module_utils import stack, time_sync
+from ansible_collections.postmaster.mailhost.plugins.module_utils import (
+    service_mask,
+    stack,
+    time_sync,
+)
+from ansible_collections.postmaster.mailhost.plugins.modules import service_mask as mask_module
+
+SPECS = Path(__file__).parents[4] / "roles" / "system" / "meta" / "argument_specs.yml"
 
 FILTERS = FilterModule().filters()
 system_plan = FILTERS["system_plan"]
@@ -90,3 +100,11 @@ def test_packages(found, missing):
 def test_no_packages(found, message):
     with pytest.raises(AnsibleFilterError, match=message):
         time_packages(found)
+
+
+def test_module_and_role_offer_the_services_that_are_known():
+    known = list(service_mask.KNOWN)
+    documented = yaml.safe_load(mask_module.DOCUMENTATION)["options"]["name"]["choices"]
+    specs = yaml.safe_load(SPECS.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    assert documented == known
+    assert specs["system_conflicting_services"]["choices"] == known
