@@ -28,3 +28,17 @@ def kind(host: Host) -> str:
     if host.exists("/proc/vz") and not host.exists("/proc/bc"):
         return "openvz"
     return ""
+
+
+def sets_clock(host: Host) -> bool:
+    """Tell whether the system may set the clock of its kernel.
+
+    On a machine of its own it may, and so may a container that was given the capability
+    CAP_SYS_TIME (capabilities(7)), number 25.
+    """
+    if not kind(host):
+        return True
+    for line in (host.read("/proc/1/status") or "").splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> 25 & 1)
+    return False

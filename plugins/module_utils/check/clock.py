@@ -128,7 +128,8 @@ def service(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every
 
     Known are systemd-timesyncd, chrony, ntpd (NTPsec too) and OpenNTPD. None at all, or none that
     runs, is a ``fail``; two that run at the same time, and one that is not started at boot, are a
-    ``warn``. In a container the clock is that of the machine around it: ``skip``.
+    ``warn``. In a container that may not set the clock it is that of the machine around it:
+    ``skip``.
     """
     required = "one NTP client, running and started at boot"
     clients = _clients(host)
@@ -154,9 +155,9 @@ def service(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every
                 "Enable it: {0}.".format(service_units.start_command(host, client.unit)),
             )
         ]
-    inside = container.kind(host)
-    if inside:
-        return [answer(SKIP, _outside(inside), required, "See to the clock of that machine.")]
+    if not container.sets_clock(host):
+        fix = "See to the clock of that machine."
+        return [answer(SKIP, _outside(container.kind(host)), required, fix)]
     if not clients:
         return [
             answer(
@@ -202,8 +203,8 @@ def synchronised(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as 
 
     A client that has run for less than two minutes may not have arrived yet: ``warn``. After that a
     clock that follows no server is a ``fail``. Without a client that runs there is nothing to ask:
-    ``skip``, as ``clock.service`` says so. In a container without one the kernel is asked, whose
-    clock is that of the machine around it.
+    ``skip``, as ``clock.service`` says so. In a container that may not set the clock the kernel is
+    asked, whose clock is that of the machine around it.
     """
     running = [client for client in _clients(host) if _runs(client)]
     if not running:
@@ -231,7 +232,7 @@ def synchronised(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as 
 def _around(host: Host) -> Finding:
     """Return the answer where no client runs."""
     inside = container.kind(host)
-    if not inside:
+    if container.sets_clock(host):
         return answer(
             SKIP, "no NTP client runs", _SYNCHRONISED, "Start one, see the check clock.service."
         )

@@ -145,6 +145,14 @@ def test_a_stopped_client_is_named_before_a_masked_one(one):
     assert found.observed == "systemd-timesyncd.service is inactive"
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "status"), [("000001ffffffffff", "fail"), ("000001fffdffffff", "skip")]
+)
+def test_a_container_that_may_set_the_clock_needs_a_client(capabilities, status, one):
+    files = dict(CONTAINER, **{"/proc/1/status": "CapEff:\t{0}\n".format(capabilities)})
+    assert one(clock.service, files=files, units={}).status == status
+
+
 def test_a_container_needs_no_client(one):
     units = {"systemd-timesyncd.service": ["loaded", "inactive", "enabled"]}
     found = one(clock.service, units, CONTAINER)
