@@ -13,4 +13,5 @@ def test_the_page_is_current():
     script = runpy.run_path(str(ROOT / "tests" / "checks_doc.py"))
     page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
     assert page == script["render"](), "run: python tests/checks_doc.py"
-    assert page.count("\n## `") == len(script["catalogue"].CHECKS)
+    catalogue = script["catalogue"]
+    assert page.count("\n### `") == len(catalogue.CHECKS) + len(catalogue.DNS_CHECKS)
