@@ -339,7 +339,8 @@ def _nft_rules(expressions: list[Mapping[str, Any]], sets: Mapping[str, Any]) ->
             elif kind in _VERDICTS:
                 return [rule._replace(target=_VERDICTS[kind])]
             elif kind == "xt":
-                if item.get("type") == "target":
+                # Older releases of nft do not say what it is.
+                if item and item.get("type") == "target":
                     return [rule._replace(target=item.get("name", ""))]
                 rule = rule._replace(conditional=True)
             elif kind == "vmap":

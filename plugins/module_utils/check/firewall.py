@@ -343,9 +343,7 @@ def docker_user(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as e
     if values.get("iptables") is False or engine_state.backend(host) == "nftables":
         fix = "See engine.iptables and engine.firewall_backend."
         return [answer(SKIP, "the engine does not use iptables", required, fix)]
-    rules = _ruleset(host, required)
-    if isinstance(rules, Finding):
-        return [rules]
+    rules = netfilter.ruleset(host)
     if "iptables-save" not in rules.programs and not rules.find("ip", "nat"):
         fix = "Install iptables, then: {0}.".format(_RESTART)
         return [answer(UNKNOWN, "there is no iptables-save", required, fix)]

@@ -143,6 +143,7 @@ def nft(*expressions, family="inet", table="filter", chain="input", **head):
     [
         ([{"drop": None}], [Rule("DROP")]),
         ([{"counter": {}}, {"reject": {"type": "icmpx"}}], [Rule("REJECT")]),
+        ([{"xt": None}, {"counter": None}, {"xt": None}], [Rule("", conditional=True)]),
         ([{"jump": {"target": "more"}}], [Rule("more")]),
         (
             [match(DPORT, {"set": [22, {"range": [80, 90]}]}), {"accept": None}],

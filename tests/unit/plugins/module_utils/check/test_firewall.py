@@ -395,8 +395,9 @@ def test_docker_user_in_both_variants(a_host):
         (True, {}, "unknown"),
     ],
 )
-def test_docker_user_that_is_not_there_to_see(a_host, running, config, status):
-    host = a_host(nft='{"nftables": []}', running=running, config=config)
+@pytest.mark.parametrize("nft", [None, '{"nftables": []}'])
+def test_docker_user_that_is_not_there_to_see(a_host, running, config, status, nft):
+    host = a_host(nft=nft, running=running, config=config)
     assert told(firewall.docker_user(host, MAILCOW))[0] == status
 
 
