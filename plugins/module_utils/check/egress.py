@@ -236,9 +236,10 @@ def smtp(host: Host, need: Need) -> list[Finding]:
 
     Nothing that answers in time is how providers block the port: ``fail``. So is a refusal by every
     server, which a firewall in between makes. Blocked over IPv6 alone is a ``warn``. A greeting
-    other than 220 is a ``warn``: the server refuses this address, as blocked addresses are. Names
-    that do not resolve: ``unknown``. Port 465 of other servers is not tried: few mail servers offer
-    it to each other.
+    other than 220 is a ``warn``: the server refuses this address, as blocked addresses are. One
+    without the server's own domain is told, as somebody in between may have answered. Names that do
+    not resolve: ``unknown``. Port 465 of other servers is not tried: few mail servers offer it to
+    each other.
     """
     required = "outgoing tcp 25 reaches " + (", ".join(need.smtp_targets) or "mail servers")
     if need.offline:
@@ -350,10 +351,19 @@ def _smtp_remarks(results: Iterable[tuple[tuple[str, str, str], reach.Reply]]) -
             )
         elif not reply.text:
             text = "{0} sends no greeting".format(name)
+        elif _is_other(name, reply.text):
+            text = "{0} greets as {1}".format(name, (reply.text.split() + [""])[1] or "nobody")
         else:
             continue
         remarks.append(text)
     return "".join("; " + text for text in dict.fromkeys(remarks))
+
+
+def _is_other(name: str, greeting: str) -> bool:
+    """Tell whether a greeting lacks the domain of the server: somebody in between may answer."""
+    labels = name.split(".")
+    is_name = len(labels) > 1 and not labels[-1].isdigit() and ":" not in name
+    return is_name and labels[-2].lower() not in greeting.lower()
 
 
 def reputation(host: Host, need: Need) -> list[Finding]:

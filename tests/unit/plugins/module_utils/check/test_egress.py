@@ -36,7 +36,10 @@ def healthy(demands):
                 for address in addresses:
                     network[place(row["protocol"], address, row["port"])] = "open"
         for address in addresses:
-            network[place("tcp", address, 25)] = {"state": "open", "text": "220 mx ESMTP"}
+            network[place("tcp", address, 25)] = {
+                "state": "open",
+                "text": "220 mail.one.example and TWO.example",
+            }
     for row in demands.egress:
         if row["protocol"] == "icmp":
             network["icmp " + row["host"]] = "open"
@@ -183,6 +186,13 @@ class TestServers:
             "reached over IPv4 and IPv6; no answer within 3 s over IPv6: ghcr.io:443",
         )
 
+    def test_optional_servers_may_be_slow(self, make):
+        host = make({"api.pushover.net:443/6": "timeout"})
+        assert told(egress.on_request(host, MAILCOW)) == (
+            "ok",
+            "reached over IPv4 and IPv6; no answer within 3 s over IPv6: api.pushover.net:443",
+        )
+
     def test_ipv6_alone_is_enough(self, make):
         status, observed = told(egress.images(make({"ghcr.io:443/4": "timeout"}), MAILCOW))
         assert status == "ok"
@@ -205,12 +215,13 @@ class TestServers:
         )
         assert told(egress.source(host, MAILCOW)) == ("ok", "reached over IPv4 and IPv6")
 
-    def test_the_second_address_counts_too(self, make):
+    @pytest.mark.parametrize("states", [("timeout", "open"), ("open", "timeout")])
+    def test_one_of_two_addresses_is_enough(self, states, make):
         host = make(
             {
                 "name ghcr.io": ["192.0.2.200", "192.0.2.201"],
-                "tcp 192.0.2.200:443": "timeout",
-                "tcp 192.0.2.201:443": "open",
+                "tcp 192.0.2.200:443": states[0],
+                "tcp 192.0.2.201:443": states[1],
             }
         )
         assert told(egress.images(host, MAILCOW))[0] == "ok"
@@ -531,6 +542,24 @@ class TestSmtp:
             "ok",
             "reached over IPv4 and IPv6; mx.one.example sends no greeting",
         )
+
+    @pytest.mark.parametrize(
+        ("text", "who"),
+        [("220 proxy.isp.example ESMTP", "proxy.isp.example"), ("220", "nobody")],
+    )
+    def test_somebody_else_greets(self, text, who, make):
+        host = make({"mx.one.example:25": {"state": "open", "text": text}})
+        assert told(egress.smtp(host, MAILCOW)) == (
+            "ok",
+            "reached over IPv4 and IPv6; mx.one.example greets as " + who,
+        )
+
+    @pytest.mark.parametrize("address", ["192.0.2.200", "2001:db8::200"])
+    def test_an_address_has_no_domain(self, address, make):
+        reply = {"state": "open", "text": "220 somebody"}
+        host = make({place("tcp", address, 25): reply})
+        status, observed = told(egress.smtp(host, MAILCOW._replace(smtp_targets=(address,))))
+        assert (status, "greets" in observed) == ("ok", False)
 
     def test_names_that_do_not_resolve(self, make):
         names = {"name " + name: "does not resolve" for name in MAILCOW.smtp_targets}
