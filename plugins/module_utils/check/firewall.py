@@ -33,8 +33,8 @@ _FIREWALLD = "firewalld"
 
 _DENY = (netfilter.DROP, netfilter.REJECT)
 
-# Chains of mailcow's own container, whose rules are meant for both paths.
-_MAILCOW = "MAILCOW"
+# Chains of mailcow's own container and of this collection, whose rules are made for both paths.
+_BOTH_PATHS = ("MAILCOW", "MAILHOST")
 
 _RESTART = "systemctl restart docker"
 
@@ -189,6 +189,8 @@ def input_rules(host: Host, need: Need) -> list[Finding]:
     numbers = sorted({port.number for port in need.ports if port.public})
     places: dict[str, dict[int, str]] = {}
     for table in rules.tables:
+        if table.name == "mailhost":
+            continue  # this collection's own, hooked into both paths
         for chain in table.hooked("input"):
             for name, number, what in _closed(table, chain, numbers):
                 places.setdefault("{0} {1}".format(table.title, name), {}).setdefault(number, what)
@@ -214,7 +216,7 @@ def _closed(
     rules = [
         (name, rule)
         for name, rule in table.walk(chain)
-        if name != _MAILCOW and not rule.loopback and not rule.established
+        if not name.startswith(_BOTH_PATHS) and not rule.loopback and not rule.established
     ]
     denies_rest = chain.policy == netfilter.DROP or any(
         rule.target in _DENY and not rule.conditional for _name, rule in rules

@@ -233,7 +233,8 @@ ALLOWED = "-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 993 -j ACCEPT"
             ALLOWED + "\n-A INPUT -p tcp -m tcp --dport 993 -j ACCEPT\n-A INPUT -j DROP",
             None,
         ),
-        # What mailcow's own container writes is meant for both paths.
+        # What mailcow's container and this collection write is made for both paths.
+        (":MAILHOST - [0:0]\n-A INPUT -j MAILHOST\n-A MAILHOST -p tcp --dport 25 -j DROP", None),
         (":MAILCOW - [0:0]\n-A INPUT -j MAILCOW\n-A MAILCOW -p tcp --dport 25 -j DROP", None),
     ],
 )
@@ -252,6 +253,13 @@ def test_rules_of_nft_count_too(a_host):
     nft = table([jump], hook="input", policy="accept", chains=[("public", deny)])
     found = told(firewall.input_rules(a_host(nft=nft), MAILCOW))
     assert found == ("warn", "without effect on containers: inet filter public: 4190 closed")
+
+
+@pytest.mark.parametrize(("name", "status"), [("mailhost", "ok"), ("filter", "warn")])
+def test_the_collection_s_own_table_is_left_alone(a_host, name, status):
+    deny = [{"match": {"op": "==", "left": DPORT, "right": 443}}, DROP]
+    nft = table(deny, hook="input", name=name)
+    assert told(firewall.input_rules(a_host(nft=nft), MAILCOW))[0] == status
 
 
 @pytest.mark.parametrize("look", [firewall.input_rules, firewall.forward_policy])
