@@ -48,7 +48,7 @@ def render() -> str:
         ),
     ]
     subject = ""
-    for check in (*catalogue.CHECKS, *catalogue.DNS_CHECKS):
+    for check in (*catalogue.CHECKS, *catalogue.dns_checks()):
         if check.subject != subject:
             subject = check.subject
             parts += ["", f"## {subject.capitalize() if subject != 'dns' else 'DNS'}"]
@@ -118,7 +118,7 @@ def _stack(name: str) -> list[str]:
 
 
 def _sources(demands: need.Need) -> Iterable[str]:
-    checks = (*catalogue.CHECKS, *catalogue.DNS_CHECKS)
+    checks = (*catalogue.CHECKS, *catalogue.dns_checks())
     return (demands.sources.get(check.source, check.source) for check in checks)
 
 

@@ -57,6 +57,23 @@ PROGRAM_DIRECTORIES = (
     "/bin",
 )
 
+DOCKER_SOCKET = "/var/run/docker.sock"
+
+#: Where systemd has its units from: systemd.unit(5).
+UNIT_DIRECTORIES = (
+    "/etc/systemd/system.control",
+    "/run/systemd/system.control",
+    "/run/systemd/transient",
+    "/run/systemd/generator.early",
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+)
+
 #: Return codes of :meth:`Host.run` that no program gave: the shell's and timeout(1)'s conventions.
 RC_TIMEOUT = 124
 RC_NOT_EXECUTABLE = 126
@@ -383,13 +400,18 @@ class Host:
             return {name: Unit(*known[name]) if name in known else missing for name in names}
         if not self.isdir("/run/systemd/system"):  # what sd_booted(3) looks for
             raise HostError("systemd does not run here")
+        # Most of a list are not there; systemctl looks for each of them for a whole millisecond.
+        files = {name for place in UNIT_DIRECTORIES for name in self.listdir(place)}
+        there = [name for name in names if name in files]
+        found = dict.fromkeys(names, missing)
+        if not there:
+            return found
         properties = "--property=LoadState,ActiveState,UnitFileState"
-        answer = self.run(["systemctl", "show", properties, "--", *names], timeout=10)
+        answer = self.run(["systemctl", "show", properties, "--", *there], timeout=10)
         blocks = answer.stdout.strip("\n").split("\n\n")
-        if answer.rc != 0 or len(blocks) != len(names):
+        if answer.rc != 0 or len(blocks) != len(there):
             raise HostError("systemctl does not answer: {0}".format(answer.stderr.strip()))
-        found = {}
-        for name, block in zip(names, blocks):
+        for name, block in zip(there, blocks):
             fields = dict(line.partition("=")[::2] for line in block.splitlines())
             found[name] = Unit(
                 fields.get("LoadState", ""),
@@ -412,6 +434,9 @@ class Host:
             if question not in known:
                 raise HostError("the Docker engine does not answer")
             return known[question]
+        if not self.exists(DOCKER_SOCKET):
+            raise HostError("no Docker engine listens on {0}".format(DOCKER_SOCKET))
+        # Its HTTP client takes long to import.
         from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
 
         try:

@@ -304,7 +304,7 @@ def main() -> None:
             certificate_authorities=params["certificate_authorities"],
             stack=stack.get(params["stack"]) if params["stack"] else None,
         )
-        checks, zone = catalogue.DNS_CHECKS, None
+        checks, zone = catalogue.dns_checks(), None
         try:
             zone = Resolver(
                 params["nameservers"], params["timeout"], authoritative=params["authoritative"]

@@ -9,7 +9,6 @@ from typing import Any, Callable, Iterable, NamedTuple
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
     clock,
     commands,
-    dns,
     egress,
     engine,
     firewall,
@@ -71,8 +70,25 @@ SUBJECTS = (
 
 CHECKS = tuple(Check(*row) for subject in SUBJECTS for row in subject.LOOK)
 
-#: What is looked at from the controller: the DNS. A play names checks of both kinds in one list.
-DNS_CHECKS = tuple(Check(*row) for row in dns.LOOK)
+#: Ids of what is looked at from the controller: the DNS. A play names checks of both kinds in one
+#: list. The checks themselves stay on the controller, see :func:`dns_checks`.
+DNS_IDS = (
+    "dns.address",
+    "dns.cname_hostname",
+    "dns.reverse",
+    "dns.forward_confirmed",
+    "dns.generic_reverse",
+    "dns.mx",
+    "dns.mx_target",
+    "dns.autodiscover",
+    "dns.autoconfig",
+    "dns.spf",
+    "dns.dmarc",
+    "dns.host_spf",
+    "dns.caa",
+    "dns.wildcard",
+    "dns.nameservers",
+)
 
 #: What the documents ask for and no look at the host can tell: what, why, and where to look instead.
 ELSEWHERE = (
@@ -119,12 +135,25 @@ ELSEWHERE = (
 )
 
 
+def dns_checks() -> tuple[Check, ...]:
+    """Return the checks of :data:`DNS_IDS`, which take a zone and a ``DnsNeed``."""
+    # Managed hosts never look at the DNS: each would read this large file for nothing.
+    from ansible_collections.postmaster.mailhost.plugins.module_utils.check import dns
+
+    return tuple(Check(*row) for row in dns.LOOK)
+
+
+def ids() -> tuple[str, ...]:
+    """Return the id of every check, those of the DNS at the end."""
+    return tuple(check.id for check in CHECKS) + DNS_IDS
+
+
 def names() -> list[str]:
     """Return what a check may be called by: every id and every subject, in order."""
     found: dict[str, None] = {}
-    for check in CHECKS + DNS_CHECKS:
-        found.setdefault(check.subject)
-        found[check.id] = None
+    for name in ids():
+        found.setdefault(name.partition(".")[0])
+        found[name] = None
     return list(found)
 
 
@@ -139,12 +168,12 @@ def select(option: str, wanted: Iterable[str]) -> set[str]:
         ValueError: a name that is neither; the text names those that are.
     """
     known = names()
-    ids: set[str] = set()
+    chosen: set[str] = set()
     for name in wanted:
         if name not in known:
             raise ValueError("{0} has {1!r}; allowed: {2}".format(option, name, ", ".join(known)))
-        ids.update(check.id for check in CHECKS + DNS_CHECKS if name in (check.id, check.subject))
-    return ids
+        chosen.update(entry for entry in ids() if name in (entry, entry.partition(".")[0]))
+    return chosen
 
 
 def run(

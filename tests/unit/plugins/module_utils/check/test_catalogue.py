@@ -27,6 +27,11 @@ def test_every_check_has_what_a_report_needs():
             assert check.source in stack.get(name)["sources"] or check.source.startswith("https://")
 
 
+def test_the_ids_of_the_dns_are_those_of_its_checks():
+    assert tuple(check.id for check in catalogue.dns_checks()) == catalogue.DNS_IDS
+    assert len(set(catalogue.ids())) == len(catalogue.ids())
+
+
 def test_a_machine_that_answers_nothing_is_never_ok(make_host):
     findings = catalogue.run(make_host(), MAILCOW, skip=["commands"])
     assert {item.status for item in findings} == {"unknown", "skip"}
