@@ -252,7 +252,7 @@ def build(
             _add_default(published, Rule(name, ((port.number, port.number),), port.protocol))
     admins = _networks("admin_sources", admin_sources)
     for text in ssh_ports:
-        low, high = _port_range("ssh_ports", text)
+        low, high = port_range("ssh_ports", text)
         _add_default(
             own,
             Rule("ssh", ((low, high),), "tcp", admins, not any(admins.values()), comment="SSH"),
@@ -628,14 +628,23 @@ def _ports(
                 )
             )
         return ((port.number, port.number),), port.protocol
-    ranges = tuple(sorted({_port_range(what + ": ports", text) for text in listed}))
+    ranges = tuple(sorted({port_range(what + ": ports", text) for text in listed}))
     for (_low, high), (low, _high) in zip(ranges, ranges[1:]):
         if low <= high:
             raise RulesetError("{0}: ports has {1} twice".format(what, low))
     return ranges, protocol if ranges else ""
 
 
-def _port_range(what: str, text: Any) -> tuple[int, int]:
+def port_range(what: str, text: Any) -> tuple[int, int]:
+    """Return the ends of a range of ports, such as ``25`` and ``8000-8100``.
+
+    Args:
+        what: the option, for the message.
+        text: the range.
+
+    Raises:
+        RulesetError: it is none.
+    """
     found = re.match(r"([0-9]{1,5})(?:[-:]([0-9]{1,5}))?\Z", str(text).strip())
     low = int(found.group(1)) if found else 0
     high = int(found.group(2) or low) if found else 0
@@ -714,7 +723,7 @@ def _snat(item: Mapping[str, Any], stack: str, config: Mapping[str, Any] | None)
             "has none".format(to, source or "")
         )
     ports = tuple(
-        _port_range("snat: ports", text)
+        port_range("snat: ports", text)
         for text in _list("snat", "ports", item.get("ports") or [25])
     )
     return Snat(family, collapse(family, [source], "snat: source")[0], to, ports)
