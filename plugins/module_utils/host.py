@@ -175,21 +175,23 @@ class Host:
         self._recorded: dict[str, Any] | None = None
         self._answers: dict[Any, Any] = {}
 
-    def once(self, question: Callable[[Host], Answer]) -> Answer:
-        """Return ``question(self)``, asked one time however many checks and threads want it.
+    def once(self, question: Callable[..., Answer], *details: Any) -> Answer:
+        """Return ``question(self, *details)``, asked one time however many threads want it.
 
         Args:
             question: a function of the module level, whose answer does not change while checks run.
                 An exception is an answer too: it is raised again each time.
+            details: further arguments, which can be keys of a dictionary. Each set of them is
+                another question.
         """
         import threading
 
         # setdefault is atomic; whoever comes second waits for the first one's answer.
-        slot = self._answers.setdefault(question, [threading.Lock()])
+        slot = self._answers.setdefault((question, details), [threading.Lock()])
         with slot[0]:
             if len(slot) == 1:
                 try:
-                    slot += [question(self), None]
+                    slot += [question(self, *details), None]
                 except Exception as error:  # noqa: BLE001 - kept and raised below
                     slot += [None, error]
         if slot[2] is not None:

@@ -15,6 +15,9 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     service_units,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check.ports import (
+    holders_of_ports,
+)
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     OK,
@@ -592,8 +595,10 @@ def ipv6_relay(host: Host, need: Need) -> list[Finding]:
     held = sorted(
         {
             listener.port
-            for listener in host.listeners(set(public))
-            if listener.process in ("docker-proxy", "dockerd") and ":" in listener.address
+            for listener in holders_of_ports(host, need)
+            if listener.port in public
+            and listener.process in ("docker-proxy", "dockerd")
+            and ":" in listener.address
         }
     )
     if not held:

@@ -64,7 +64,7 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
         return [answer(SKIP, "the stack has no such port", "nothing")]
     held = [
         (port, listener)
-        for listener in host.listeners({port.number for port in ports})
+        for listener in holders_of_ports(host, need)
         for port in ports
         if overlap(port, listener)
     ]
@@ -117,6 +117,15 @@ def _look(host: Host, need: Need, ports: list[Port]) -> list[Finding]:
             )
         )
     return findings
+
+
+def holders_of_ports(host: Host, need: Need) -> list[Listener]:
+    """Return the sockets on all ports of the stack; the kernel's tables are read once per host."""
+    return host.once(_listeners, frozenset(port.number for port in need.ports))
+
+
+def _listeners(host: Host, numbers: frozenset[int]) -> list[Listener]:
+    return host.listeners(numbers)
 
 
 def overlap(port: Port, listener: Listener) -> bool:

@@ -12,7 +12,10 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     service_units,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need, Port
-from ansible_collections.postmaster.mailhost.plugins.module_utils.check.ports import overlap
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check.ports import (
+    holders_of_ports,
+    overlap,
+)
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     OK,
@@ -127,7 +130,7 @@ def _conflicts(
     findings = []
     quiet = []
     for service in there:
-        status, observed = _judge(host, service, ports, idle)
+        status, observed = _judge(host, need, service, ports, idle)
         if status == OK:
             quiet.append(observed)
         else:
@@ -137,7 +140,9 @@ def _conflicts(
     return [answer(OK, "; ".join(quiet) or "none installed", required)]
 
 
-def _judge(host: Host, service: Service, ports: Sequence[Port], idle: str) -> tuple[str, str]:
+def _judge(
+    host: Host, need: Need, service: Service, ports: Sequence[Port], idle: str
+) -> tuple[str, str]:
     """Return what a service means for these ports, as a status and the reason."""
     name, unit = service
     if not _running(service):
@@ -146,7 +151,7 @@ def _judge(host: Host, service: Service, ports: Sequence[Port], idle: str) -> tu
         return OK, "{0} is {1}".format(name, "masked" if unit.load == "masked" else "disabled")
     held = set()
     hidden = set()
-    for listener in host.listeners({port.number for port in ports}):
+    for listener in holders_of_ports(host, need):
         if not any(overlap(port, listener) for port in ports):
             continue
         if listener.pid is None:
