@@ -244,6 +244,7 @@ OUTSIDE_NAMES = {
             for n in range(4)
         ),
     ),
+    "pushover.net": ("api",),
     "rspamd.com": ("fuzzy1", "fuzzy2", "maps"),
     "sanesecurity.net": ("rsync",),
     "ubuntu.com": ("archive", "security", "ntp"),
@@ -281,7 +282,7 @@ ROOT_SERVERS = {
     "h": ("198.97.190.53",),
     "i": ("192.36.148.17",),
     "j": ("192.58.128.30",),
-    "k": ("193.0.14.129",),
+    "k": ("193.0.14.129", "2001:7fd::1"),
     "l": ("199.7.83.42",),
     "m": ("202.12.27.33",),
 }
