@@ -172,13 +172,14 @@ class Space:
             raise AssertionError("{0}: {1}".format(script, done.stderr))
         return done.stdout
 
-    def serve(self, *places):
-        """Start a server on places such as ``tcp:25``."""
+    def serve(self, *places, program=sys.executable):
+        """Start a server on places such as ``tcp:25``; the program is Python by any name."""
         child = subprocess.Popen(
-            self.argv(sys.executable, "-c", SERVER, *places), stdout=subprocess.PIPE, text=True
+            self.argv(str(program), "-c", SERVER, *places), stdout=subprocess.PIPE, text=True
         )
         assert child.stdout.readline() == "ready\n"
         self.children.append(child)
+        return child
 
     def ask(self, *places):
         """Return what each place answered: (kind, address, port[, own address])."""

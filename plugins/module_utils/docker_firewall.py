@@ -45,6 +45,9 @@ _LAST_WITH_GAPS = 27
 _ENGINE_BRIDGE = re.compile(r"(docker0|docker_gwbridge|br-[0-9a-f]{12})\Z")
 _BRIDGE_OPTION = "com.docker.network.bridge.name"
 
+# The name of the process that takes connections which the engine does not translate.
+_HELPER = "docker-proxy"
+
 _NFT_CONFIGURATION = ("/etc/nftables.conf", "/etc/sysconfig/nftables.conf")
 
 _ABSENT = Saved({})
@@ -119,6 +122,7 @@ class Plan(NamedTuple):
         remove: files that go.
         payload: the rules as files, by name.
         warnings: sentences.
+        closed: ports of the engine's helper that are closed on the host.
     """
 
     backend: str
@@ -132,6 +136,7 @@ class Plan(NamedTuple):
     remove: tuple[str, ...]
     payload: Mapping[str, str]
     warnings: tuple[str, ...]
+    closed: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -209,6 +214,23 @@ def kernel(host: Host) -> Kernel:
         if answer.rc != 0 and "No such file" not in answer.stderr:
             raise FirewallError("cannot read the rules: nft says: " + _last_line(answer.stderr))
     return Kernel(families, saved, suffixes, usual, nft, table)
+
+
+def proxied(host: Host) -> list[tuple[str, int]]:
+    """Return protocol and number of the ports that the engine's helper serves to the world.
+
+    Raises:
+        FirewallError: the sockets cannot be read.
+    """
+    try:
+        listeners = host.listeners()
+    except HostError as error:
+        raise FirewallError(str(error)) from None
+    return [
+        (item.protocol[:3], item.port)
+        for item in listeners
+        if item.process == _HELPER and not item.address.startswith("127.") and item.address != "::1"
+    ]
 
 
 def set_entries(host: Host, sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -382,11 +404,12 @@ def plan(
     if not allow_lockout:
         _refuse_lockout(host, rules, controller)
     _refuse_foreign_bridges(host, rules)
+    rules = ruleset.with_proxied(rules, proxied(host))
     now = kernel(host)
     chosen, reason, warnings = choose(host, backend, there or engine(host), now)
-    if chosen == NFTABLES:
-        return _plan_nftables(host, rules, now, reason, warnings, path, foretell)
-    return _plan_iptables(host, rules, now, reason, warnings, path, foretell)
+    by_backend = _plan_nftables if chosen == NFTABLES else _plan_iptables
+    planned = by_backend(host, rules, now, reason, warnings, path, foretell)
+    return planned._replace(closed=tuple("{0} {1}".format(*item) for item in rules.proxied))
 
 
 def plan_removal(host: Host, path: str = PATH) -> Plan:
@@ -450,6 +473,7 @@ def result(planned: Plan) -> dict[str, Any]:
         "reason": planned.reason,
         "payload": {name: text for name, text in planned.payload.items() if name != "ipset.rules"},
         "files": [item.path for item in planned.files],
+        "proxied": list(planned.closed),
         "diff": planned.diff(),
     }
 

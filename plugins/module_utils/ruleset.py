@@ -136,6 +136,8 @@ class Ruleset(NamedTuple):
         host_policy: the same for ports of the host.
         bridges: the engine's interfaces.
         snat: source addresses of outgoing connections.
+        proxied: protocol and number of ports that the engine's helper serves on the host, and no
+            rule opens; see :func:`with_proxied`.
     """
 
     rules: tuple[Rule, ...]
@@ -145,6 +147,7 @@ class Ruleset(NamedTuple):
     host_policy: str = ALLOW
     bridges: tuple[str, ...] = BRIDGES
     snat: tuple[Snat, ...] = ()
+    proxied: tuple[tuple[str, int], ...] = ()
 
 
 class Line(NamedTuple):
@@ -274,6 +277,30 @@ def build(
     )
 
 
+def with_proxied(ruleset: Ruleset, ports: Iterable[tuple[str, int]]) -> Ruleset:
+    """Return rules that close published ports on the host as well, where nobody opens them.
+
+    Where the engine does not translate (IPv6 to a network without it), its helper takes the
+    connection on the host; nothing but its socket tells it from one to the host's own service.
+
+    Args:
+        ruleset: the rules.
+        ports: protocol and number of the ports that the helper serves.
+    """
+    opened = [rule for rule in (*ruleset.rules, *ruleset.host_rules) if rule.opens]
+    return ruleset._replace(
+        proxied=tuple(
+            (protocol, number)
+            for protocol, number in sorted(set(ports))
+            if not any(
+                rule.protocol == protocol and low <= number <= high
+                for rule in opened
+                for low, high in rule.ports
+            )
+        )
+    )
+
+
 def lines(ruleset: Ruleset, hook: str) -> list[Line]:
     """Return what is matched on a packet's way, first match wins; what matches nothing passes."""
     found = []
@@ -377,6 +404,14 @@ def _input(ruleset: Ruleset) -> Iterable[Line]:
     if ruleset.host_policy == ALLOW:
         yield from _closing(ruleset.host_rules, published=False)
         yield from _closing(ruleset.rules, published=True)
+        for protocol, number in ruleset.proxied if ruleset.policy != ALLOW else ():
+            yield Line(
+                ruleset.policy,
+                protocol=protocol,
+                port=(number, number),
+                published=True,
+                comment="other published ports",
+            )
         return
     yield Line(PASS, IPV4, protocol="udp", port=(68, 68), comment="DHCP")
     yield Line(PASS, IPV6, ("fe80::/10",), protocol="udp", port=(546, 546), comment="DHCPv6")

@@ -270,6 +270,11 @@ notes:
   - "Refused with V(iptables): an engine without rules for IPv6 (before 23, or with C(ip6tables) off)
     on a host that the world reaches by IPv6, both variants of iptables in use by engines, and a
     C(FORWARD) that does not ask C(DOCKER-USER) first."
+  - "Published ports that the engine does not translate, such as those of a network without IPv6 for
+    clients with IPv6, are served by its helper on the host, like the host's own ports. Those that no
+    rule opens are closed by their numbers, as they are at the time of the task (RV(proxied)). Run the
+    task again after a container with other ports was started, or set O(host_policy=drop), which needs
+    no numbers."
   - "Sets need the program C(ipset) with V(iptables)."
   - "After V(limit) was changed, its counters start anew."
 seealso:
@@ -368,6 +373,12 @@ payload:
     ipv4.rules: |
       *filter
       :MAILHOST - [0:0]
+proxied:
+  description: Ports of the engine's helper that no rule opens, and that are closed on the host.
+  returned: success
+  type: list
+  elements: str
+  sample: [tcp 8080]
 files:
   description: The files.
   returned: success

@@ -152,6 +152,24 @@ def test_what_the_engines_helper_serves_on_the_host(lab, apply):
     assert both(lab, 2525) == both(lab, 443) == CLOSED
 
 
+def test_a_port_that_nobody_opens_is_closed_at_the_engines_helper_too(lab, apply, tmp_path):
+    """A real engine gives IPv6 clients of an IPv4 network to its helper."""
+    helper = tmp_path / "docker-proxy"
+    helper.symlink_to(sys.executable)
+    child = lab.host.serve("tcp:8088", "tcp:587", program=helper)
+    try:
+        assert both(lab, 8088) == list(CLIENT)
+        assert apply()["proxied"] == ["tcp 8088"]
+        assert both(lab, 8088) == CLOSED
+        assert both(lab, 587) == list(CLIENT)
+        assert apply()["changed"] is False
+        assert lab.container.tcp(("172.30.0.1", 8088)) == ["172.30.0.2"]
+    finally:
+        child.kill()
+        child.wait()
+    assert apply()["proxied"] == []
+
+
 def test_ports_of_the_host(lab, apply):
     rules = [{"name": "exporter", "ports": [9100], "sources": ["198.51.100.9"]}]
     apply(host_rules=rules)

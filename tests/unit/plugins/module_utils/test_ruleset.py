@@ -152,6 +152,19 @@ def test_a_rule_without_ports_opens_nothing_of_the_host():
     assert outcome(rules, INPUT, "192.0.2.1", 12345) == "drop"
 
 
+def test_ports_of_the_engines_helper_are_closed_unless_opened():
+    ports = [("tcp", 8080), ("tcp", 25), ("udp", 53), ("tcp", 8080), ("tcp", 9100)]
+    own = [{"name": "exporter", "ports": [9100], "sources": ["192.0.2.1"]}]
+    rules = ruleset.with_proxied(build("mailcow", host_rules=own), ports)
+    assert rules.proxied == (("tcp", 8080), ("udp", 53))
+    assert outcome(rules, INPUT, "2001:db8::1", 8080) == "drop"
+    assert outcome(rules, INPUT, "192.0.2.1", 53, "udp") == "drop"
+    assert outcome(rules, INPUT, "192.0.2.1", 53) == "pass"
+    assert outcome(rules, INPUT, "2001:db8::1", 25) == "pass"
+    allow = ruleset.with_proxied(build("mailcow", policy="allow"), ports)
+    assert outcome(allow, INPUT, "2001:db8::1", 8080) == "pass"
+
+
 def test_containers_and_known_connections_come_first():
     first = [line.comment for line in ruleset.lines(build("mailcow"), FORWARD)][:4]
     assert first == ["known connections"] + ["from containers"] * 3
