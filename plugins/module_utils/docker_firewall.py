@@ -233,8 +233,15 @@ def proxied(host: Host) -> list[tuple[str, int]]:
     ]
 
 
-def set_entries(host: Host, sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def set_entries(
+    host: Host, sets: Sequence[Mapping[str, Any]], foretell: bool = False
+) -> list[dict[str, Any]]:
     """Return sets with the entries of their files added to their own.
+
+    Args:
+        host: the host.
+        sets: as the module's option has them.
+        foretell: a file that is missing will be there in time; its entries are not known yet.
 
     Raises:
         FirewallError: a file that cannot be read.
@@ -243,13 +250,12 @@ def set_entries(host: Host, sets: Sequence[Mapping[str, Any]]) -> list[dict[str,
     found = []
     for item in sets:
         entries = list(item.get("entries") or [])
-        if item.get("path"):
-            text = host.read(item["path"])
-            if text is None:
-                raise FirewallError(
-                    "set {0!r}: cannot read {1}".format(item.get("name"), item["path"])
-                )
-            entries += ruleset.set_entries(text, item["path"])
+        path = item.get("path")
+        text = host.read(path) if path else None
+        if path and text is None and not (foretell and not host.exists(path)):
+            raise FirewallError("set {0!r}: cannot read {1}".format(item.get("name"), path))
+        if text:
+            entries += ruleset.set_entries(text, path)
         found.append({"name": item.get("name"), "entries": entries})
     return found
 
@@ -356,7 +362,7 @@ def plan_options(host: Host, options: Mapping[str, Any], foretell: bool) -> Plan
         options["config"],
         options["rules"],
         options["host_rules"],
-        set_entries(host, options["sets"]),
+        set_entries(host, options["sets"], foretell),
         options["policy"],
         options["host_policy"],
         options["ssh_ports"],

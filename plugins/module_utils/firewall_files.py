@@ -33,7 +33,7 @@ cd "$(dirname "$0")"
 # Whoever bans by itself wants to be asked first, see firewall_iptables.hook.
 _HOOK = """\
 hook() { # program, table, chain, our chain
-    "$1" -w -t "$2" -C "$3" -j "$4" 2>/dev/null && return
+    "$1" -w -t "$2" -C "$3" -j "$4" >/dev/null 2>&1 && return
     place=$("$1-save" -t "$2" | awk -v chain="$3" '
         $1 == "-A" && $2 == chain {
             if (chain != "INPUT" || $0 !~ / -j (MAILCOW|f2b-[^ ]+)$/) exit

@@ -325,3 +325,8 @@ def test_a_set_from_a_file(machine):
     ]
     with pytest.raises(FirewallError, match="set 'a': cannot read /srv/worse"):
         docker_firewall.set_entries(host, [{"name": "a", "path": "/srv/worse"}])
+    # In check mode an earlier task may only have foretold the file.
+    found = docker_firewall.set_entries(host, [{"name": "a", "path": "/srv/worse"}], True)
+    assert found == [{"name": "a", "entries": []}]
+    with pytest.raises(FirewallError, match="set 'a': cannot read /srv"):
+        docker_firewall.set_entries(host, [{"name": "a", "path": "/srv"}], True)

@@ -274,6 +274,24 @@ def test_the_table_of_nft_replaces_itself():
     assert "priority filter - 1" in text
 
 
+def test_published_ports_are_matched_in_the_clients_direction_only():
+    """In the other one they are what containers asked others for."""
+    rules = ruleset.build(
+        "mailcow",
+        rules=[
+            {"name": "a", "ports": [1], "action": "limit", "addresses": ["192.0.2.1"]},
+            {"name": "b", "action": "drop", "sources": ["192.0.2.2"]},
+        ],
+    )
+    nft = [line for line in firewall_nftables.payload(rules).splitlines() if "proto-dst" in line]
+    assert len(nft) > 20
+    assert all("ct direction original" in line for line in nft)
+    for lines in firewall_iptables.chains(rules, "ipv4").values():
+        about = [line for line in lines if "--ctorig" in line or "192.0.2.2" in line]
+        assert len(about) > 10
+        assert all("--ctdir ORIGINAL" in line for line in about)
+
+
 def test_members_that_packets_add_are_no_difference():
     head = "table inet mailhost {\n"
     rate = (

@@ -20,7 +20,7 @@ OPTIONS = yaml.safe_load(docker_firewall.DOCUMENTATION)["options"]
         ({"rules": [{"name": "x", "ports": ["0"]}]}, "rule 'x': ports has '0'; allowed: 1 to"),
         ({"rules": [{"name": "x", "service": "smtp"}]}, "rule 'x': service is 'smtp'"),
         ({"stack": "mailcow", "config": {"MAGIC": 1}}, "config has 'MAGIC'"),
-        ({"sets": [{"name": "x", "path": "/nonexistent/x"}]}, "set 'x': cannot read /nonex"),
+        ({"sets": [{"name": "x", "path": "/proc"}]}, "set 'x': cannot read /proc"),
         ({"admin_sources": ["me"]}, "admin_sources has 'me'"),
     ],
 )
