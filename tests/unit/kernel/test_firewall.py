@@ -222,6 +222,43 @@ def test_established_connections_go_on(lab, apply):
     assert both(lab, 8080) == CLOSED
 
 
+# Connects over and over until its input ends; says how often it tried and how often it got through.
+KNOCK = """
+import select, socket, sys
+tried = passed = 0
+print("go", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    one = socket.socket()
+    one.settimeout(0.005)
+    tried += 1
+    try:
+        one.connect((sys.argv[1], 8080))
+        passed += 1
+    except OSError:
+        pass
+    one.close()
+print(tried, passed)
+"""
+
+
+@with_legacy
+def test_a_change_of_rules_opens_nothing_for_a_moment(lab, apply):
+    apply()
+    with subprocess.Popen(
+        lab.client.argv(sys.executable, "-c", KNOCK, HOST[0]),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as knocking:
+        assert knocking.stdout.readline() == "go\n"
+        for number in range(20):
+            rules = [{"name": "other", "ports": [9000 + number], "action": "reject"}]
+            assert apply(rules=rules)["done"] is True
+        tried, passed = map(int, knocking.communicate("", timeout=5)[0].split())
+    assert tried > 50
+    assert passed == 0
+
+
 def test_a_set(lab, apply):
     entries = ["10.{0}.{1}.0/24".format(n // 250, n % 250) for n in range(2500)]
     rules = {"rules": [{"name": "bad", "action": "reject", "set": "bad"}]}
