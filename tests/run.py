@@ -257,6 +257,13 @@ def unit(log: Log) -> Count:
     return pytest_count(log, LOG / "unit.xml", [VENV / "bin/python", "-m", "pytest", "-q"])
 
 
+def kernel(log: Log) -> Count:
+    """Tests with packets, in network namespaces of this machine's kernel."""
+    return pytest_count(
+        log, LOG / "kernel.xml", [VENV / "bin/python", "-m", "pytest", "-q", "tests/kernel"]
+    )
+
+
 def target_units(log: Log, python: Path, core: Core) -> Count:
     """The tests of what runs on managed hosts, on a Python of such hosts.
 
@@ -510,6 +517,7 @@ def all_steps() -> Iterator[Step]:
     """Every step."""
     yield from check_steps()
     yield from target_unit_steps()
+    yield Step("kernel", kernel)
     yield Step("collection", collection)
     yield from sanity_steps()
     yield Step("sandbox", sandbox)

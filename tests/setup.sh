@@ -228,4 +228,9 @@ case $level in
         ;;
     run) have ssh || packages openssh-client ;;
 esac
+if [ "$level" = test ]; then
+    # What tests/kernel loads rules with, beside the engine's own iptables.
+    have nft || packages nftables
+    have ipset || packages ipset
+fi
 exit 0

@@ -369,8 +369,7 @@ def main() -> None:
         findings=[item.to_dict() for item in finding.worst_first(findings)],
         summary=finding.summary(findings, params["fail_on"]),
         route={
-            family: entry
-            and dict(entry, public=network.sending_address(host, demands, family))
+            family: entry and dict(entry, public=network.sending_address(host, demands, family))
             for family, entry in network.default_route(host).items()
         },
     )

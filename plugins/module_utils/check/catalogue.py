@@ -128,6 +128,16 @@ ELSEWHERE = (
         "a test mailbox elsewhere: `Authentication-Results` in the header",
     ),
     (
+        "DKIM, SRV, TLSA and MTA-STS records",
+        "the key of DKIM exists only when the stack is up, the others are optional",
+        "the stack's own page of DNS records, for each domain",
+    ),
+    (
+        "The checkout's branch, and rules that Docker left of older networks",
+        "they are of a stack that is there already",
+        "upstream's `update.sh`; the role of the stack sets branch and network",
+    ),
+    (
         "Free limits of the certificate authority",
         "it counts certificates by domain, for all servers together",
         "https://letsencrypt.org/docs/rate-limits/ and the log of the stack's ACME client",

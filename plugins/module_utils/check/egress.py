@@ -292,7 +292,9 @@ def smtp(host: Host, need: Need) -> list[Finding]:
                 "often has the address of the form.",
             )
         ]
-    reached = [family for family in families if any(entry[1] == family for entry, _ in greeted)]
+    reached = [
+        family for family in families if any(entry[1] == family for entry, _greeting in greeted)
+    ]
     return [
         answer(OK, "reached over " + outgoing.in_words(reached) + _smtp_remarks(results), required)
     ]

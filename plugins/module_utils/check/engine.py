@@ -489,6 +489,23 @@ def _security(host: Host) -> list[str]:
     return [str(option).partition("name=")[2].partition(",")[0] for option in options]
 
 
+def swarm(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every check
+    """Refuse an engine that is part of a swarm.
+
+    Neither stack runs as a swarm's service. Its ports may be published by the swarm's own load
+    balancer, behind which every client has the same address: ``warn``.
+    """
+    required = "no swarm"
+    found = _silent(host, required)
+    if found:
+        return found
+    state = str((engine_state.info(host).get("Swarm") or {}).get("LocalNodeState") or "inactive")
+    if state == "inactive":
+        return [answer(OK, "no swarm", required)]
+    fix = "If nothing else needs it: docker swarm leave --force. Or use another server."
+    return [answer(WARN, "the engine is in a swarm ({0})".format(state), required, fix)]
+
+
 def storage_driver(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every check
     """Look at how the engine stores images.
 
@@ -724,6 +741,7 @@ LOOK = (
         userns_remap,
     ),
     ("engine.rootless", "Rootless engine", _DOCS + "engine/security/rootless/", rootless),
+    ("engine.swarm", "Swarm", "install", swarm),
     (
         "engine.storage_driver",
         "Storage driver",

@@ -140,9 +140,9 @@ def try_targets(host: Host, targets: Sequence[Target]) -> list[Outcome]:
         for family in families:
             for address in getattr(found[way], family)[:MAX_ADDRESSES]:
                 plan.append((number, family, _probe(target, address)))
-    replies = host.probe([probe for _number, _family_, probe in plan])
+    replies = host.probe([probe for _number, _family, probe in plan])
     troubles: dict[int, dict[str, str]] = {}
-    for (number, family, _), reply in zip(plan, replies):
+    for (number, family, _probed), reply in zip(plan, replies):
         target = targets[number]
         text = proxy_words(reply, target) if target.proxy else words(reply.state, reply.detail)
         known = troubles.setdefault(number, {})

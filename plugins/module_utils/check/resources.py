@@ -250,6 +250,39 @@ def _space(
     return answer(OK if available >= room else WARN, observed, required, fix)
 
 
+# What the engine's overlay driver and mail are at home on; the others lock or sync badly, or lose all
+# at a reboot.
+_GOOD_FILE_SYSTEMS = ("btrfs", "ext4", "xfs", "zfs")
+_BAD_FILE_SYSTEMS = ("9p", "ceph", "cifs", "exfat", "fuse", "fuseblk", "glusterfs", "nfs", "nfs4",
+                     "ntfs", "ntfs3", "ramfs", "smb3", "tmpfs", "vfat", "virtiofs")  # fmt: skip
+
+
+def filesystem(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every check
+    """Look at the kind of file system that the engine's directory is on.
+
+    ext4, XFS, btrfs and ZFS are ``ok``. One of the network, of another operating system, or in memory
+    is a ``fail``: the overlay driver or the databases do not work there. Any other is a ``warn``.
+    """
+    required = "a local file system, ext4 at best"
+    place = host.filesystem(docker_root(host))
+    # Of several that are mounted on top of each other the last one counts.
+    kind = ""
+    for line in (host.read("/proc/mounts") or "").splitlines():
+        fields = line.split()
+        # Blanks in a path are written as \\040.
+        if len(fields) > 2 and fields[1].replace("\\040", " ") == place.mount:
+            kind = fields[2]
+    if not kind:
+        text = "no line in /proc/mounts for {0}".format(place.mount)
+        return [answer(UNKNOWN, text, required, "Look by hand: findmnt {0}.".format(place.mount))]
+    observed = "{0} on {1}".format(kind, place.mount)
+    fix = "Move the engine's directory to ext4, see data-root in its documentation."
+    if kind in _GOOD_FILE_SYSTEMS:
+        return [answer(OK, observed, required)]
+    bad = kind in _BAD_FILE_SYSTEMS or kind.startswith("fuse.")
+    return [answer(FAIL if bad else WARN, observed, required, fix)]
+
+
 def inodes(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as every check
     """Compare the files that the engine's file system can still hold with what mail takes.
 
@@ -363,6 +396,12 @@ LOOK = (
     ("resources.memory", "Memory", "system", memory),
     ("resources.swap", "Swap space", "system", swap),
     ("resources.disk", "Disk space", "system", disk),
+    (
+        "resources.filesystem",
+        "File system",
+        "https://docs.docker.com/engine/storage/drivers/select-storage-driver/",
+        filesystem,
+    ),
     ("resources.inodes", "Inodes", "system", inodes),
     (
         "resources.inotify",

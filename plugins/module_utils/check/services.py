@@ -253,7 +253,7 @@ def automatic_upgrades(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001
         return [answer(SKIP, "no Docker engine yet", required, "Nothing to do.")]
     states = service_units.states(host)
     by = ""
-    fix = ""
+    reason = fix = ""
     family = host_info.distribution(host)["family"]
     if family == host_info.DEBIAN:
         settings = _apt_settings(host)

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the postmaster.mailhost authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the module says before it looks at the host; the rest is in tests/unit/kernel."""
+"""What the module says before it looks at the host; the rest is in tests/kernel."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ INSTALLED_ONLY = (
 )
 
 
-@pytest.mark.parametrize("look", INSTALLED_ONLY)
+@pytest.mark.parametrize("look", [*INSTALLED_ONLY, engine.swarm])
 def test_a_bare_host_is_skipped(make_host, look):
     status, observed, fix = told(look(make_host(), MAILCOW))
     assert (status, observed) == ("skip", "not installed")
@@ -314,7 +314,7 @@ def test_api(an_engine, least, tag, demands, status):
     assert told(engine.api(an_engine(files=files, docker=docker), demands))[0] == status
 
 
-@pytest.mark.parametrize("look", [engine.api, engine.storage_driver])
+@pytest.mark.parametrize("look", [engine.api, engine.storage_driver, engine.swarm])
 def test_an_engine_that_does_not_run_is_not_asked(an_engine, look):
     assert told(look(an_engine(running=False), MAILCOW))[0] == "skip"
 
@@ -415,6 +415,18 @@ def test_processes_that_are_hidden(make_host):
 def test_a_user_s_engine_on_a_host_without_one(make_host):
     host = make_host({"/proc/1/comm": "systemd\n", **ROOTLESS})
     assert told(engine.rootless(host, MAILCOW))[0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("docker", "status"),
+    [
+        ({"/info": {"Swarm": {"LocalNodeState": "inactive"}}}, "ok"),
+        ({"/info": {}}, "ok"),
+        ({"/info": {"Swarm": {"LocalNodeState": "active"}}}, "warn"),
+    ],
+)
+def test_swarm(an_engine, docker, status):
+    assert told(engine.swarm(an_engine(docker=docker), MAILCOW))[0] == status
 
 
 # -- surroundings ---------------------------------------------------------------------------------

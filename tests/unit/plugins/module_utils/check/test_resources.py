@@ -281,3 +281,22 @@ def test_limits(text, status, words, make_host):
 
 def test_limits_of_a_stack_that_raises_none(make_host):
     assert resources.limits(make_host(), need.from_stack(stack.get("mailu")))[0].status == "skip"
+
+
+@pytest.mark.parametrize(
+    ("mounts", "status", "words"),
+    [
+        ("/dev/vda1 / ext4 rw 0 0\n", "ok", "ext4 on /"),
+        ("/dev/vda1 / ext4 rw 0 0\npool / zfs rw 0 0\n", "ok", "zfs on /"),
+        ("server:/x / nfs4 rw 0 0\n", "fail", "nfs4 on /"),
+        ("sshfs / fuse.sshfs rw 0 0\n", "fail", "fuse.sshfs on /"),
+        ("/dev/vda1 / jfs rw 0 0\n", "warn", "jfs on /"),
+        ("/dev/vda2 /home ext4 rw 0 0\n", "unknown", "no line in /proc/mounts for /"),
+        ("", "unknown", "no line"),
+    ],
+)
+def test_filesystem(mounts, status, words, make_host):
+    recorded = {"filesystems": {"/": {"size": GIB, "available": GIB}}}
+    (finding,) = resources.filesystem(make_host({"/proc/mounts": mounts}, recorded), MAILCOW)
+    assert finding.status == status
+    assert words in finding.observed
