@@ -274,9 +274,18 @@ LIMITS = "Limit Soft Hard Units\nMax processes {0} {0} processes\nMax open files
     ],
 )
 def test_limits(text, status, words, make_host):
-    (finding,) = resources.limits(make_host({"/proc/1/limits": text}), MAILCOW)
+    files = {"/proc/1/limits": text, "/run/systemd/container": "lxc\n"}
+    (finding,) = resources.limits(make_host(files), MAILCOW)
     assert finding.status == status
     assert words in finding.observed
+
+
+def test_limits_that_follow_from_the_memory(make_host):
+    # What the kernel gives PID 1 of a machine with 8 GiB.
+    host = make_host({"/proc/1/limits": LIMITS.format(31343, 1073741816)})
+    (finding,) = resources.limits(host, MAILCOW)
+    assert finding.status == "ok"
+    assert "processes 31343" in finding.observed
 
 
 def test_limits_of_a_stack_that_raises_none(make_host):
