@@ -165,7 +165,9 @@ def hosts_file(host: Host, need: Need) -> list[Finding]:
         own = [need.hostname or _full_name(host), _name(host)]
     except HostError:
         own = []
-    wanted = {name.lower() for name in own if name}
+    # A host that is called localhost is the matter of identity.hostname: its lines are as they must.
+    own = [name for name in own if name and name.partition(".")[0].lower() != "localhost"]
+    wanted = {name.lower() for name in own}
     places = [address for address, names in entries if wanted & {name.lower() for name in names}]
     name = own[0] if own else ""
     shadowed = [place for place in places if _is_loopback(place) and place != _DEBIAN_OWN]

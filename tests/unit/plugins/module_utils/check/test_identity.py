@@ -125,6 +125,14 @@ def test_hosts_file_fix_is_a_line(make_host):
     assert "192.0.2.10 mail.example.org mail." in found.fix
 
 
+@pytest.mark.parametrize("name", ["localhost", "localhost.localdomain"])
+def test_a_host_called_localhost_keeps_its_lines(name, make_host):
+    # As images of Red Hat's family come: to move these names elsewhere would break the host.
+    text = "127.0.0.1 localhost localhost.localdomain localhost4\n::1 localhost localhost6\n"
+    found = single(identity.hosts_file(make_host({HOSTS: text, KERNEL: name + "\n"}), MAILCOW))
+    assert found.status == "ok"
+
+
 def test_an_outside_address_is_the_hosts_own(make_host):
     text = LOCAL + "203.0.113.5 mail.example.org\n"
     files = {HOSTS: text, KERNEL: "mail\n", "/proc/net/fib_trie": FIB_TRIE}
