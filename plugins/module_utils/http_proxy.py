@@ -63,6 +63,9 @@ def parse(url: str) -> Proxy:
     else:
         host, _colon, port = place.partition(":")
     good_port = not port or (port.isascii() and port.isdigit() and 0 < int(port) < 65536)
+    if "@" in rest.partition("/")[2]:
+        # A password with a slash in it, which ends the address: its beginning is not to be told.
+        good_port, place = False, "..."
     if scheme.lower() != "http" or not host or not good_port:
         raise ValueError(
             "the proxy {0}://{1} is not usable; allowed: http://[USER:PASSWORD@]HOST[:PORT]".format(

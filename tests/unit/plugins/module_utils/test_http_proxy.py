@@ -33,12 +33,21 @@ def test_parse(url, proxy):
         "http://u:secret@proxy:port",
         "http://u:secret@proxy:0",
         "http://u:secret@proxy:65536",
+        "http://u:secret/more@proxy:3128",
+        "http://u:1secret/@proxy",
+        "u:secret/@proxy:3128",
     ],
 )
 def test_no_proxy_of_this_kind(url):
     with pytest.raises(ValueError, match="allowed: http://") as error:
         http_proxy.parse(url)
     assert "secret" not in str(error.value)
+
+
+def test_half_a_password_is_no_port():
+    with pytest.raises(ValueError, match="allowed: http://") as error:
+        http_proxy.parse("http://user:1234/more@proxy:3128")
+    assert "1234" not in str(error.value)
 
 
 def test_requests():
