@@ -238,10 +238,12 @@ def cloud_init_ipv6(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - 
     """Look for IPv6 that cloud-init put on an alias interface such as ``eth0:0``.
 
     ifupdown then configures the address on a name that no program knows, and Docker's IPv6 does not
-    work: ``fail``. Systems with netplan, NetworkManager or systemd-networkd have no such
-    file: ``skip``.
+    work: ``fail``. Systems with netplan, NetworkManager or systemd-networkd have no such file, or
+    do not read one that an upgrade left behind: ``skip``.
     """
     required = "IPv6 on the interface itself"
+    if host.glob("/etc/netplan/*.yaml"):
+        return [answer(SKIP, "netplan configures the network", required, "Nothing to do.")]
     paths = ["/etc/network/interfaces", *host.glob("/etc/network/interfaces.d/*")]
     texts = {path: host.read(path) for path in paths}
     if not any(texts.values()):

@@ -125,6 +125,15 @@ def test_mtu(size, present, planned, status, make_host):
             "fail",
             "IPv6 on eth0:0 in /etc/network/interfaces.d/50-cloud-init.cfg",
         ),
+        # Left behind by an upgrade: nobody reads it, and the module that repairs leaves it alone.
+        (
+            {
+                "/etc/netplan/50-cloud-init.yaml": "network: {version: 2}\n",
+                "/etc/network/interfaces.d/50-cloud-init.cfg": "iface eth0:0 inet6 static\n",
+            },
+            "skip",
+            "netplan configures the network",
+        ),
         # An alias with IPv4 is an old and lawful way to a second address.
         ({"/etc/network/interfaces": "auto eth0:1\niface eth0:1 inet static\n"}, "ok", "no alias"),
         ({"/etc/network/interfaces": "#iface eth0:0 inet6 static\n"}, "ok", "no alias"),
