@@ -61,6 +61,6 @@ def test_refused_before_anything_is_changed(name):
 
 def test_a_network_at_the_wrong_place_is_a_finding_of_preflight():
     run = play(extra={"preflight_accept": []})
-    assert run.failed == ["Stop where the stack cannot run"]
+    assert run.failed == ["Report"]
     assert "platform.virtualisation" in run.message
     assert "preflight_accept" in run.message
