@@ -388,10 +388,14 @@ def _memory(
 def _egress(
     data: Mapping[str, Any], values: Mapping[str, str], plan: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], ...]:
-    """Return the outgoing connections without those of components that are off."""
+    """Return the outgoing connections without those of components and looks that are off."""
     parts = data["memory_plan"]["components"]
     off = [part["name"] for part in parts if not _is_on(part, values, plan)]
-    return tuple(row for row in data["egress"] if row.get("component") not in off)
+    return tuple(
+        row
+        for row in data["egress"]
+        if row.get("component") not in off and values.get(row.get("skip_key", "")) != "y"
+    )
 
 
 def _validate_plan(data: Mapping[str, Any], plan: Mapping[str, Any]) -> None:

@@ -29,7 +29,8 @@ def host_keys(stack: dict) -> list[str]:
         stack: a stack's data, see :func:`stack.get`.
 
     Returns:
-        Ports with their addresses, the project's name, the networks, and what takes memory.
+        Ports with their addresses, the project's name, the networks, what takes memory, and what
+        does without a connection.
     """
     keys = {key["name"] for key in stack["keys"]}
     wanted = ["COMPOSE_PROJECT_NAME", stack["ipv6_key"][0]]
@@ -38,6 +39,7 @@ def host_keys(stack: dict) -> list[str]:
     for network in stack["networks"]:
         wanted += [network["ipv4_key"][0], network["ipv6_key"][0]]
     wanted += [part["key"] for part in stack["memory_plan"]["components"]]
+    wanted += [row["skip_key"] for row in stack["egress"] if "skip_key" in row]
     return [name for name in dict.fromkeys(wanted) if name in keys]
 
 

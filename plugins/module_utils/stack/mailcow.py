@@ -449,10 +449,15 @@ STACK = {
         # update.sh goes on when either this one or github.com answers.
         outgoing.row("source", "hub.docker.com", level="optional"),
         outgoing.row("packages", "download.docker.com"),
-        outgoing.row("certificates", "acme-v02.api.letsencrypt.org", level="advised"),
+        outgoing.row(
+            "certificates",
+            "acme-v02.api.letsencrypt.org",
+            level="advised",
+            skip_key="SKIP_LETS_ENCRYPT",
+        ),
         *outgoing.root_servers(),
         # Of Unbound's health check.
-        *outgoing.echo(["1.1.1.1", "8.8.8.8", "9.9.9.9"]),
+        *outgoing.echo(["1.1.1.1", "8.8.8.8", "9.9.9.9"], skip_key="SKIP_UNBOUND_HEALTHCHECK"),
         *(
             outgoing.row(
                 "virus_signatures",

@@ -6,7 +6,8 @@ Each row is a server that the stack talks to: ``group`` names the check ``egress
 ``protocol`` is ``tcp``, ``udp`` or ``icmp`` (whose ``port`` is 0), ``level`` says what it means when
 the server is not reached: ``required`` fails, ``advised`` warns, ``optional`` is only told.
 ``family`` stands in rows that are for one address family alone, ``component`` in those that only a
-component of the stack needs.
+component of the stack needs, and ``skip_key`` in those that a key of the configuration with the value
+``y`` does without.
 """
 
 from __future__ import annotations
@@ -59,6 +60,6 @@ def root_servers() -> list[dict]:
     ]
 
 
-def echo(addresses: list[str]) -> list[dict]:
+def echo(addresses: list[str], **more: str) -> list[dict]:
     """Return the rows of addresses that must answer to ICMP echo requests."""
-    return [row("icmp", address, 0, protocol="icmp") for address in addresses]
+    return [row("icmp", address, 0, protocol="icmp", **more) for address in addresses]

@@ -451,6 +451,18 @@ class TestIcmp:
         assert finding.status == "fail"
         assert "SKIP_UNBOUND_HEALTHCHECK=y" in finding.fix
 
+    def test_a_health_check_that_is_off_asks_nobody(self, make):
+        # What the fix of the failure above says: the failure must go away with it.
+        demands = need.from_stack(
+            stack.get("mailcow"),
+            config={"SKIP_UNBOUND_HEALTHCHECK": True, "SKIP_LETS_ENCRYPT": "y"},
+        )
+        host = make({"icmp 8.8.8.8": "timeout", "icmp 1.1.1.1": "timeout"})
+        assert told(egress.icmp(host, demands)) == ("skip", "the stack needs none")
+        assert told(egress.certificates(host, demands)) == ("skip", "the stack needs none")
+        on = need.from_stack(stack.get("mailcow"), config={"SKIP_UNBOUND_HEALTHCHECK": "n"})
+        assert told(egress.icmp(host, on))[0] == "fail"
+
     def test_not_allowed_to_look(self, make):
         host = make({"icmp 8.8.8.8": "forbidden"})
         assert told(egress.icmp(host, MAILCOW))[0] == "unknown"
