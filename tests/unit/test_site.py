@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What site.yml lets pass because one of its roles is about to repair it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.plugins.filter.core import to_bool
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue
+from jinja2.nativetypes import NativeEnvironment
+
+ROOT = Path(__file__).resolve().parents[2]
+UNSET = {"docker_replace": False, "docker_upgrade": False, "docker_version": ""}
+
+
+def render(text, **values):
+    environment = NativeEnvironment()
+    environment.filters["bool"] = to_bool
+    return environment.from_string(text).render(values)
+
+
+def docker_repairs(**settings):
+    text = yaml.safe_load((ROOT / "roles/docker/vars/main.yml").read_text())["__docker_repairs"]
+    return render(text, **dict(UNSET, **settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "repaired"),
+    [
+        ({}, []),
+        ({"docker_replace": "true"}, ["engine.version", "engine.compose"]),
+        ({"docker_upgrade": True}, ["engine.version", "engine.compose"]),
+        ({"docker_version": 28}, ["engine.version", "engine.compose"]),
+    ],
+)
+def test_an_old_engine_does_not_stop_the_play_that_replaces_it(settings, repaired):
+    assert docker_repairs(**settings) == repaired
+    assert catalogue.select("repaired", repaired) == set(repaired)
+
+
+def test_what_each_look_lets_pass():
+    (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    looks = [
+        task["vars"]["preflight_repaired"]
+        for task in play["tasks"]
+        if "preflight_repaired" in task.get("vars", {})
+    ]
+    values = {"__system_repairs": ["clock"], "__docker_repairs": ["engine.version"]}
+    assert [render(look, ansible_check_mode=False, **values) for look in looks] == [
+        ["clock", "engine.version"],
+        ["engine.version"],
+        [],
+    ]
+    assert render(looks[2], ansible_check_mode=True, **values) == ["clock", "engine.version"]
