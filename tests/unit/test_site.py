@@ -55,3 +55,14 @@ def test_what_each_look_lets_pass():
         [],
     ]
     assert render(looks[2], ansible_check_mode=True, **values) == ["clock", "engine.version"]
+
+
+@pytest.mark.parametrize(("mtu", "told"), [(1450, 1450), (1500, 1500), (9001, 1500)])
+def test_larger_packets_than_the_internet_takes_are_no_mtu_of_the_way_out(mtu, told):
+    tasks = yaml.safe_load((ROOT / "roles/system/tasks/main.yml").read_text())
+    (text,) = [
+        task["ansible.builtin.set_fact"]["mailhost_mtu"]
+        for task in tasks
+        if "mailhost_mtu" in task.get("ansible.builtin.set_fact", {})
+    ]
+    assert render(text, __system_host={"default_route": {"ipv4": {"mtu": mtu}}}) == told
