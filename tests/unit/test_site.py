@@ -48,13 +48,25 @@ def test_what_each_look_lets_pass():
         for task in play["tasks"]
         if "preflight_repaired" in task.get("vars", {})
     ]
-    values = {"__system_repairs": ["clock"], "__docker_repairs": ["engine.version"]}
+    values = {
+        "__system_repairs": ["clock"],
+        "__docker_repairs": ["engine.version"],
+        "__mailcow_repairs": ["network.mtu"],
+    }
+    everything = ["clock", "engine.version", "network.mtu"]
     assert [render(look, ansible_check_mode=False, **values) for look in looks] == [
-        ["clock", "engine.version"],
-        ["engine.version"],
+        everything,
+        everything[1:],
         [],
     ]
-    assert render(looks[2], ansible_check_mode=True, **values) == ["clock", "engine.version"]
+    assert render(looks[2], ansible_check_mode=True, **values) == everything
+
+
+@pytest.mark.parametrize(("mtu", "repaired"), [("auto", ["network.mtu"]), (0, []), ("0", [])])
+def test_a_network_with_too_large_an_mtu_is_the_mailcow_roles_matter(mtu, repaired):
+    text = yaml.safe_load((ROOT / "roles/mailcow/vars/main.yml").read_text())["__mailcow_repairs"]
+    assert render(text, mailcow_mtu=mtu) == repaired
+    assert catalogue.select("repaired", repaired) == set(repaired)
 
 
 @pytest.mark.parametrize(("mtu", "told"), [(1450, 1450), (1500, 1500), (9001, 1500)])
