@@ -420,7 +420,7 @@ def ask(host: Host, path: str, timeout: float = 5.0) -> Any:
     if not host.real:
         recorded = host.run(["docker-api", "GET", path])
         return json.loads(recorded.stdout) if recorded.rc == 0 else None
-    # Not needed where no engine runs, and its HTTP client takes long to import.
+    # Not needed where no engine runs.
     from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
 
     try:

@@ -438,7 +438,6 @@ class Host:
             return known[question]
         if not self.exists(DOCKER_SOCKET):
             raise HostError("no Docker engine listens on {0}".format(DOCKER_SOCKET))
-        # Its HTTP client takes long to import.
         from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
 
         try:
