@@ -7,7 +7,11 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from ansible_collections.postmaster.mailhost.plugins.module_utils import host_info, sysctl_file
+from ansible_collections.postmaster.mailhost.plugins.module_utils import (
+    engine_state,
+    host_info,
+    sysctl_file,
+)
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need, Network
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
@@ -214,15 +218,13 @@ def mtu(host: Host, need: Need) -> list[Finding]:
 
 
 def docker_networks(host: Host) -> list[dict[str, Any]]:
-    """Return the engine's networks, none where no engine answers; asked once per host."""
-    return host.once(_docker_networks)
+    """Return the engine's networks, none where no engine runs.
 
-
-def _docker_networks(host: Host) -> list[dict[str, Any]]:
-    try:
-        return host.docker("/networks")
-    except HostError:
-        return []
+    Raises:
+        HostError: one runs and does not answer.
+    """
+    # Whoever connects to the socket of a stopped engine starts it.
+    return engine_state.networks(host) if engine_state.running(host) else []
 
 
 def _docker_mtu(host: Host, need: Need) -> int:

@@ -79,6 +79,9 @@ def test_local_addresses(make_host):
     assert network.local_addresses(host) == {"ipv4": ["9.9.9.1"], "ipv6": ["2606:4700::1"]}
 
 
+RUNNING = {"/run/docker.pid": "100\n", "/proc/100/comm": "dockerd\n"}
+
+
 def mtu_host(make_host, size, present=None):
     recorded = {}
     if present is not None:
@@ -86,7 +89,7 @@ def mtu_host(make_host, size, present=None):
         name = MAILCOW.networks[0].name
         recorded["docker"] = {"/networks": [{"Name": name, "Id": "ab", "Options": options}]}
     files = {"/proc/net/route": HEAD + DEFAULT, "/sys/class/net/eth0/mtu": size}
-    return make_host(files, recorded)
+    return make_host(dict(files, **(RUNNING if recorded else {})), recorded)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +175,8 @@ def test_subnets(routes, docker, found, make_host):
         for name, identity, subnet in docker
     ]
     files = {"/proc/net/route": HEAD + DEFAULT + "".join(route(*item) for item in routes)}
+    if networks:
+        files.update(RUNNING)
     host = make_host(files, {"docker": {"/networks": networks}} if networks else {})
     findings = network.subnets(host, MAILCOW)
     assert [item.observed for item in findings] == (found or ["no overlap"])
@@ -235,6 +240,7 @@ ENGINE = {"docker": {"/networks": [{"Name": "bridge"}]}}
     ],
 )
 def test_ip_forward(files, recorded, status, words, make_host):
+    files = {**files, **(RUNNING if recorded else {})}
     (finding,) = network.ip_forward(make_host(files, recorded or {}), MAILCOW)
     assert finding.status == status
     assert words in finding.observed
@@ -244,3 +250,25 @@ def test_mailu_has_a_network_of_its_own(make_host):
     files = {"/proc/net/route": HEAD + DEFAULT + route("192.168.203.0", 24, "eth1")}
     (finding,) = network.subnets(make_host(files), MAILU)
     assert "SUBNET" in finding.fix
+
+
+WITH_ENGINE = pytest.mark.parametrize("look", [network.mtu, network.subnets, network.ip_forward])
+QUIET = {
+    "/proc/net/route": HEAD + DEFAULT,
+    "/sys/class/net/eth0/mtu": "1500\n",
+    FORWARD: "0\n",
+}
+
+
+@WITH_ENGINE
+def test_a_stopped_engine_is_not_woken(look, make_host):
+    # Its socket would answer: systemd starts it for whoever connects.
+    other = {"Name": "other", "Id": "ab", "IPAM": {"Config": [{"Subnet": "172.22.0.0/16"}]}}
+    host = make_host(QUIET, {"docker": {"/networks": [other]}})
+    assert [finding.status for finding in look(host, MAILCOW)] == ["ok"]
+
+
+@WITH_ENGINE
+def test_an_engine_that_is_silent_is_no_answer(look, make_host):
+    with pytest.raises(HostError, match="does not answer"):
+        look(make_host({**QUIET, **RUNNING}), MAILCOW)
