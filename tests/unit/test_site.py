@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.plugins.filter.core import to_bool
-from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue
+from ansible.plugins.filter.core import combine, to_bool
+from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue, need
 from jinja2.nativetypes import NativeEnvironment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ UNSET = {"docker_replace": False, "docker_upgrade": False, "docker_version": ""}
 
 def render(text, **values):
     environment = NativeEnvironment()
-    environment.filters["bool"] = to_bool
+    environment.filters.update({"bool": to_bool, "combine": combine})
     return environment.from_string(text).render(values)
 
 
@@ -78,3 +79,19 @@ def test_larger_packets_than_the_internet_takes_are_no_mtu_of_the_way_out(mtu, t
         if "mailhost_mtu" in task.get("ansible.builtin.set_fact", {})
     ]
     assert render(text, __system_host={"default_route": {"ipv4": {"mtu": mtu}}}) == told
+
+
+@pytest.mark.parametrize(
+    ("settings", "ipv6"),
+    [
+        ({}, True),
+        ({"mailcow_enable_ipv6": "auto"}, True),
+        ({"mailcow_enable_ipv6": True}, True),
+        ({"mailcow_enable_ipv6": False}, False),
+        ({"mailcow_enable_ipv6": "false", "mailcow_config": {"SMTP_PORT": 25}}, False),
+    ],
+)
+def test_the_preflight_knows_a_stack_without_ipv6(settings, ipv6):
+    (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    config = render(play["vars"]["preflight_config"], **settings)
+    assert need.from_stack(stack.get("mailcow"), config=config).ipv6 is ipv6
