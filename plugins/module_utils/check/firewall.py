@@ -123,8 +123,11 @@ def _nftables(host: Host) -> tuple[str, str]:
             return (
                 "nftables: {0} has flush ruleset, so a reload removes the engine's rules and makes "
                 "an open relay of the ports".format(path),
-                "Replace flush ruleset in {0} by a flush of its own tables (flush table inet "
-                "filter), and after each stop of the service: {1}.".format(path, _RESTART),
+                # A flush of a table that is not there yet fails, and the whole file with it: at boot
+                # the host would be without its rules.
+                "Replace flush ruleset in {0} by two lines for each table of its own (add table inet "
+                "filter, and below it: delete table inet filter), and after each stop of the "
+                "service: {1}.".format(path, _RESTART),
             )
     return "nftables, without flush ruleset (a stop of the service flushes all the same)", ""
 

@@ -500,3 +500,11 @@ def test_kernel_modules(make_host, missing, demands, status):
 )
 def test_kernel_modules_elsewhere(make_host, files, status):
     assert told(firewall.kernel_modules(make_host(files), MAILCOW))[0] == status
+
+
+def test_the_fix_for_flush_ruleset_also_works_at_boot(make_host):
+    # "flush table" alone fails where the table is not there yet, and the whole file with it.
+    files = {"/etc/nftables.conf": "flush ruleset\n"}
+    (finding,) = firewall.services(make_host(files, {"units": unit("nftables")}), MAILCOW)
+    assert "add table inet filter, and below it: delete table inet filter" in finding.fix
+    assert "flush table" not in finding.fix
