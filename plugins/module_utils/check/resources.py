@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.postmaster.mailhost.plugins.module_utils import container
+from ansible_collections.postmaster.mailhost.plugins.module_utils import container, sysctl_file
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need, Share
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
@@ -319,7 +319,12 @@ def _parameters(host: Host, need: Need, prefixes: tuple[str, ...], effect: str) 
     if missing:
         fix = "Look by hand: sysctl {0}.".format(" ".join(missing))
         return [answer(UNKNOWN, "cannot read " + ", ".join(missing), required, fix)]
-    low = ["{0} is {1}".format(n, v) for n, v in present.items() if v < wanted[n]]
+    low = [
+        "{0} is {1}".format(name, value)
+        for name, value in present.items()
+        # The numbers of a choice are names: 2 is not more than 1.
+        if value < wanted[name] or (name in sysctl_file.CHOICES and value != wanted[name])
+    ]
     if low:
         fix = "Nothing by hand: the system role sets it. {0}".format(effect)
         return [answer(WARN, ", ".join(low), required, fix)]
@@ -339,7 +344,8 @@ def redis(host: Host, need: Need) -> list[Finding]:
     """Compare two kernel parameters with what Redis asks for when it starts.
 
     Without overcommitting memory it cannot save its data when memory is short; a short queue of new
-    connections loses some. Less is a ``warn``.
+    connections loses some. Less is a ``warn``, and so is ``vm.overcommit_memory`` of 2, which is
+    another choice and not more.
     """
     names = ("vm.overcommit_memory", "net.core.somaxconn")
     return _parameters(host, need, names, "Redis warns about it at each start.")

@@ -236,6 +236,12 @@ def test_inodes(total, available, status, words, make_host):
         ),
         (
             resources.redis,
+            {"/proc/sys/vm/overcommit_memory": "2\n", "/proc/sys/net/core/somaxconn": "4096\n"},
+            "warn",
+            "vm.overcommit_memory is 2",
+        ),
+        (
+            resources.redis,
             {"/proc/sys/vm/overcommit_memory": "1\n", "/proc/sys/net/core/somaxconn": "4096\n"},
             "ok",
             "vm.overcommit_memory 1",
