@@ -145,8 +145,15 @@ def carry_out(host: Host, planned: Plan) -> str:
                 )
             )
     # A start that a condition forbids succeeds; that shows only afterwards.
-    if "start" in planned.verbs and not _runs(host.units([planned.unit])[planned.unit]):
-        return _idle(host, planned.unit)
+    if "start" in planned.verbs:
+        try:
+            state = host.units([planned.unit])[planned.unit]
+        except HostError as error:
+            raise TimeSyncError(
+                "{0} was started and cannot be looked at: {1}".format(planned.unit, error)
+            ) from error
+        if not _runs(state):
+            return _idle(host, planned.unit)
     return planned.idle
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import time_sync
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Unit
 from ansible_collections.postmaster.mailhost.plugins.module_utils.time_sync import TimeSyncError
 
 RUNS = ["loaded", "active", "enabled"]
@@ -383,3 +384,12 @@ def test_who_was_asked_in_vain(make_host, daemon, command, stdout, servers):
     text = time_sync.late(host, time_sync.plan(host), 60)
     words = "asks " + servers if servers else "tells of no server that it asks"
     assert "not synchronised after 60 s; {0}.service {1}. See".format(daemon, words) in text
+
+
+def test_a_daemon_that_cannot_be_looked_at_after_its_start(make_host):
+    unit = "systemd-timesyncd.service"
+    host = make_host({}, {"commands": {"systemctl start " + unit: {"rc": 0}}})
+    before = Unit("loaded", "inactive", "enabled")
+    planned = time_sync.Plan(time_sync.TIMESYNCD, unit, before, [], [], ["start"], "")
+    with pytest.raises(TimeSyncError, match="cannot be looked at"):
+        time_sync.carry_out(host, planned)
