@@ -43,19 +43,26 @@ _REPAIR_NAMES = "Repair the name servers of the host, see the check resolver.ans
 def images(host: Host, need: Need) -> list[Finding]:
     """Connect to the registries that the stack's container images come from.
 
-    A registry that cannot be reached is a ``fail``, one that is reached over IPv4 and not over the
-    host's IPv6 a ``warn``: each download waits for IPv6 first.
+    A registry that cannot be reached is a ``fail`` until the stack is installed, and for its updates
+    from then on a ``warn``. So is one that is reached over IPv4 and not over the host's IPv6: each
+    download waits for IPv6 first.
     """
-    return _group(host, need, "images")
+    return _group(host, need, "images", _when_installed(host, need))
 
 
 def source(host: Host, need: Need) -> list[Finding]:
     """Connect to the servers that the stack's source and its updates come from.
 
-    The repository is needed (``fail``). Upstream's updater also asks whether it is online at all:
-    what only that needs is a ``warn``.
+    The repository is needed (``fail``) until the stack is installed, and for its updates from then
+    on (``warn``). Upstream's updater also asks whether it is online at all: what only that needs is
+    a ``warn``.
     """
-    return _group(host, need, "source")
+    return _group(host, need, "source", _when_installed(host, need))
+
+
+def _when_installed(host: Host, need: Need) -> str:
+    """Return the level that holds where the stack is there: somebody's outage must not stop a run."""
+    return "advised" if host.exists(need.install_path + "/" + need.env_file) else ""
 
 
 def packages(host: Host, need: Need) -> list[Finding]:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import egress, need
@@ -254,6 +256,17 @@ class TestServers:
         changes = {"download.docker.com:443": "timeout"}
         assert told(egress.packages(make(changes), MAILCOW))[0] == "fail"
         assert told(egress.packages(make(changes, programs=["dockerd"]), MAILCOW))[0] == "warn"
+
+    @pytest.mark.parametrize(
+        ("look", "server"), [(egress.images, "ghcr.io"), (egress.source, "github.com")]
+    )
+    def test_a_stack_that_is_there_survives_somebodys_outage(self, make, look, server):
+        host = make({server + ":443": "timeout"})
+        assert told(look(host, MAILCOW))[0] == "fail"
+        conf = Path(host.root, MAILCOW.install_path.lstrip("/"), MAILCOW.env_file)
+        conf.parent.mkdir(parents=True)
+        conf.write_text("", encoding="utf-8")
+        assert told(look(host, MAILCOW))[0] == "warn"
 
     def test_components_that_are_off_need_nothing(self, make):
         without = need.from_stack(stack.get("mailcow"), config={"SKIP_CLAMD": "y"})
