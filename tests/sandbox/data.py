@@ -181,7 +181,7 @@ ARCHIVE = {
     },
     "bookworm": {
         "tools": OLDER_TOOLS,
-        "engine": "pigz runc tini",
+        "engine": "pigz runc tini docker.io",
         "firewall": FIREWALL,
         "firewalld": "firewalld",
         "network": "ifupdown",

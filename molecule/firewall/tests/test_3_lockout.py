@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that shut the administrator out: refused, or taken back by the host."""
+
+from __future__ import annotations
+
+from outside import OPEN, is_open, reboot, run_on, settles
+from scenario import on
+
+RULES = "cat /etc/mailhost/firewall/* | sha256sum; nft -s -t list table inet mailhost"
+FILE = "/etc/mailhost/firewall/nftables.rules"
+
+
+def test_a_controller_that_cannot_come_back_gets_the_old_rules(locked_out):
+    done, cut, seconds, before, after = locked_out.result()
+    # It was really so, and for the time that was set: 30 s.
+    assert cut == {"mail2": []}
+    assert 30 < seconds < 75
+    assert done.rc != 0
+    assert done.failed == ["Wait for the host", "Tell that the rules were taken back"]
+    assert "the host has taken the rules from before back" in done.output
+    assert after == before
+    assert is_open(hosts=["mail2"])["mail2"] == OPEN
+    again = run_on("mail2", firewall_backend="iptables")
+    assert (again.rc, again.changed) == (0, []), again.message
+
+
+def test_rules_that_shut_the_controller_out_are_refused():
+    assert run_on("mail2").rc == 0
+    before = on("mail2", RULES)
+    done = run_on("mail2", firewall_admins=["192.0.2.10"])
+    assert (done.failed, done.changed) == (["Compare the rules"], [])
+    assert "would shut the controller out" in done.message
+    assert on("mail2", RULES) == before
+
+
+def test_wrong_settings_are_refused_before_anything_is_changed():
+    for wrong, word in (
+        ({"firewall_rules": [{"name": "x", "ports": ["0"]}]}, "'x'"),
+        ({"firewall_rules": [{"name": "y", "service": "gopher"}]}, "gopher"),
+        ({"firewall_rollback_seconds": 5}, "allowed: 30 to 3600"),
+    ):
+        done = run_on("mail2", **wrong)
+        assert done.rc != 0 and done.changed == [], wrong
+        assert word in done.output, wrong
+
+
+def test_a_reboot_before_the_confirmation_takes_the_rules_back_too():
+    before = on("mail2", RULES)
+    on("mail2", "mailhost-firewall arm 600")
+    on(
+        "mail2",
+        f"sed -i '/hook input/a tcp dport 9101 drop' {FILE}; sh /etc/mailhost/firewall/load",
+    )
+    assert is_open(["mail2"], ["9101/4", "9101/6"]) == {"mail2": []}
+    # A change that waits is no drift, and no second one begins.
+    refused = run_on("mail2")
+    assert refused.failed == ["Have the host take the rules back by itself"]
+    assert "waits for being confirmed" in refused.message
+    reboot("mail2")
+    assert settles(OPEN, hosts=["mail2"]) == {"mail2": OPEN}
+    assert on("mail2", RULES) == before
+    again = run_on("mail2")
+    assert (again.rc, again.changed) == (0, []), again.message
