@@ -212,6 +212,9 @@ def make_directory(path: str, mode: int = 0o755) -> list[str]:
             os.mkdir(place, mode & 0o700)
             os.chmod(place, mode)
         except OSError as error:
+            # Hosts that report at the same time make the same directory.
+            if isinstance(error, FileExistsError) and os.path.isdir(place):
+                continue
             raise FileWriteError(
                 _sentence("cannot make the directory", path, place, error)
             ) from error

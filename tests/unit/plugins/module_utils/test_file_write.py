@@ -219,3 +219,16 @@ def test_a_change_knows_what_differs_and_makes_it_so(tmp_path):
 def test_a_change_of_what_is_no_file(tmp_path):
     with pytest.raises(file_write.FileWriteError, match=r"cannot read .*: it is a directory"):
         file_write.plan(Host(), str(tmp_path), b"", 0o644)
+
+
+def test_a_directory_that_somebody_else_makes_at_the_same_moment(tmp_path, monkeypatch):
+    mkdir = os.mkdir
+
+    def late(path, mode=0o777):
+        mkdir(path, mode)
+        mkdir(path, mode)
+
+    monkeypatch.setattr(file_write.os, "mkdir", late)
+    path = tmp_path / "a" / "b"
+    file_write.make_directory(str(path))
+    assert path.is_dir()
