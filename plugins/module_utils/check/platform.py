@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.postmaster.mailhost.plugins.module_utils import container
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check.need import Need
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
@@ -221,16 +222,7 @@ def _refused(host: Host) -> str:
         return _CONTAINERS["openvz"]
     if "microsoft" in release.lower() or release.endswith("WSL"):
         return _CONTAINERS["wsl"] + " (kernel {0})".format(release)
-    kind = (host.read("/run/systemd/container") or "").strip()
-    if not kind:
-        for entry in (host.read("/proc/1/environ") or "").split("\0"):
-            name, _equals, value = entry.partition("=")
-            if name == "container" and value:
-                kind = value
-    if not kind and host.exists("/.dockerenv"):
-        kind = "docker"
-    if not kind and host.exists("/run/.containerenv"):
-        kind = "podman"
+    kind = container.kind(host)
     if not kind:
         # Only cgroup version 1 shows the manager's path from inside.
         for line in (host.read("/proc/1/cgroup") or "").splitlines():
