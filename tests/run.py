@@ -8,10 +8,14 @@
 Each step is one line with what it counted and its time; its output is in
 .build/log/STEP.log, and the end of it is shown when the step fails. STEP names
 one step or, with a trailing *, several. The last line is the sum of all steps.
+
+Steps with sandbox hosts wait most of the time. They run one after the other,
+beside the steps that need this machine only.
 """
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import fnmatch
 import json
@@ -21,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree
 from collections.abc import Callable, Iterator
@@ -64,10 +69,31 @@ class Count:
 
 @dataclasses.dataclass
 class Step:
-    """A named step: `action` gets the step's Log and returns its Count."""
+    """A named step: `action` gets the step's Log and returns its Count.
+
+    Steps of the same `lane` run one after the other, those of different lanes at
+    the same time.
+    """
 
     name: str
     action: Callable[[Log], Count]
+    lane: str = "machine"
+
+
+#: The commands that run at the moment, of all lanes.
+RUNNING: set[subprocess.Popen] = set()
+INTERRUPTED = threading.Event()
+#: Lines of different lanes are not mixed.
+PRINTING = threading.Lock()
+
+
+def end(process: subprocess.Popen) -> None:
+    """End a command and all that it started."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class Log:
@@ -96,18 +122,18 @@ class Log:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            RUNNING.add(process)
             try:
-                return process.wait(timeout=max(0, DEADLINE - time.monotonic()))
-            except BaseException as error:
-                os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(timeout=10)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                if isinstance(error, subprocess.TimeoutExpired):
-                    limit = LIMIT_SECONDS // 60
-                    raise StepError(f"the {limit} minutes for all steps are over") from None
-                raise
+                code = process.wait(timeout=max(0, DEADLINE - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                end(process)
+                limit = LIMIT_SECONDS // 60
+                raise StepError(f"the {limit} minutes for all steps are over") from None
+            finally:
+                RUNNING.discard(process)
+            if INTERRUPTED.is_set():
+                raise StepError("interrupted")
+            return code
 
     def must(self, command: list, cwd: Path = ROOT, **environment: str) -> None:
         """Run a command; raise StepError when it fails."""
@@ -520,15 +546,14 @@ def all_steps() -> Iterator[Step]:
     yield Step("kernel", kernel)
     yield Step("collection", collection)
     yield from sanity_steps()
-    yield Step("sandbox", sandbox)
+    yield Step("sandbox", sandbox, lane="hosts")
     for path in sorted((ROOT / "molecule").glob("*/molecule.yml")):
         name = path.parent.name
-        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n))
+        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane="hosts")
 
 
 def perform(step: Step) -> Count:
     """Run one step, print its line and, if it failed, the end of its log."""
-    print(f"{step.name:<24}", end="", flush=True)
     begin = time.monotonic()
     log = Log(step.name)
     try:
@@ -538,13 +563,35 @@ def perform(step: Step) -> Count:
         count = Count(failed=1)
         problem = str(error)
         log.say(problem)
-    print(f"{time.monotonic() - begin:7.1f} s  {count}", flush=True)
-    if count.failed:
-        lines = log.text().splitlines()
-        for line in lines[-TAIL_LINES:]:
-            print(f"    {line}")
-        print(f"    (the whole log: {log.path.relative_to(ROOT)})", flush=True)
+    with PRINTING:
+        print(f"{step.name:<24}{time.monotonic() - begin:7.1f} s  {count}", flush=True)
+        if count.failed and not INTERRUPTED.is_set():
+            lines = log.text().splitlines()
+            for line in lines[-TAIL_LINES:]:
+                print(f"    {line}")
+            print(f"    (the whole log: {log.path.relative_to(ROOT)})", flush=True)
     return count
+
+
+def perform_lane(lane: list[Step]) -> list[Count]:
+    """Run the steps of one lane; return what they counted."""
+    return [perform(step) for step in lane if not INTERRUPTED.is_set()]
+
+
+def perform_all(steps: list[Step]) -> list[Count]:
+    """Run all steps, the lanes at the same time; return what they counted."""
+    lanes: dict[str, list[Step]] = {}
+    for step in steps:
+        lanes.setdefault(step.lane, []).append(step)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=len(lanes) or 1) as pool:
+        try:
+            results = list(pool.map(perform_lane, lanes.values()))
+        except KeyboardInterrupt:
+            INTERRUPTED.set()
+            for process in list(RUNNING):
+                end(process)
+            raise
+    return [count for counts in results for count in counts]
 
 
 def main(arguments: list[str]) -> int:
@@ -563,10 +610,12 @@ def main(arguments: list[str]) -> int:
             print(f"no step {pattern}; there are: {names}", file=sys.stderr)
             return 2
     total = Count()
-    for step in steps:
-        if wanted and not any(fnmatch.fnmatch(step.name, pattern) for pattern in wanted):
-            continue
-        count = perform(step)
+    chosen = [
+        step
+        for step in steps
+        if not wanted or any(fnmatch.fnmatch(step.name, pattern) for pattern in wanted)
+    ]
+    for count in perform_all(chosen):
         total.passed += count.passed
         total.failed += count.failed
         total.skipped += count.skipped
