@@ -26,7 +26,13 @@ location ^~ /.well-known/mta-sts.txt {
   mx: mail.example.org\\r\\n";
 }
 """
-CF = "mynetworks = 127.0.0.0/8, 10.0.0.0/8 [fd00::]/8 lmdb:/x 192.0.2.0/24\nsmtpd_recipient_limit = 50\n# a comment\n\nsmtp_bind_address=192.0.2.1\n"
+CF = """\
+mynetworks = 127.0.0.0/8, 10.0.0.0/8 [fd00::]/8 lmdb:/x 192.0.2.0/24
+smtpd_recipient_limit = 50
+# a comment
+
+smtp_bind_address=192.0.2.1
+"""
 MASTER = "smtp/inet = smtp inet n - n - - smtpd -o smtpd_tls_wrappermode=yes"
 
 
