@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Postfix's parameters and services as values; its own programs are asked in the scenario postfix."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.postmaster.mailhost.plugins.module_utils import postconf
+from ansible_collections.postmaster.mailhost.plugins.module_utils.file_write import Change
+from ansible_collections.postmaster.mailhost.plugins.module_utils.postconf import PostconfError
+
+# What postconf 3.10 says of three services.
+FIELDS = """\
+submission/inet/service = submission
+submission/inet/type = inet
+submission/inet/private = n
+submission/inet/unprivileged = -
+submission/inet/chroot = y
+submission/inet/wakeup = -
+submission/inet/process_limit = -
+submission/inet/command = smtpd -o smtpd_tls_security_level=encrypt -o { mynetworks = 192.0.2.0/24 ::1 }
+tlsmgr/unix/service = tlsmgr
+tlsmgr/unix/type = unix
+tlsmgr/unix/private = -
+tlsmgr/unix/unprivileged = -
+tlsmgr/unix/chroot = y
+tlsmgr/unix/wakeup = 1000?
+tlsmgr/unix/process_limit = 1
+tlsmgr/unix/command = tlsmgr
+maildrop/unix/service = maildrop
+maildrop/unix/type = unix
+maildrop/unix/private = -
+maildrop/unix/unprivileged = n
+maildrop/unix/chroot = n
+maildrop/unix/wakeup = -
+maildrop/unix/process_limit = -
+maildrop/unix/command = pipe flags=DRXhu user=vmail argv=/usr/bin/maildrop -d ${recipient}
+"""
+OPTIONS = """\
+submission/inet/smtpd_tls_security_level = encrypt
+submission/inet/mynetworks = 192.0.2.0/24 ::1
+"""
+
+
+def services():
+    return postconf.parse_services(FIELDS, OPTIONS)
+
+
+def entry(**more):
+    return {"service": "submission", "type": "inet", "command": None, "options": None, **more}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "yes"),
+        (False, "no"),
+        (25, "25"),
+        ("  a\n  b ", "a b"),
+        (["permit_mynetworks", "reject"], "permit_mynetworks, reject"),
+        (["check_client_access hash:/etc/a", 5], "check_client_access hash:/etc/a, 5"),
+        ([], ""),
+        ("", ""),
+    ],
+)
+def test_values(value, text):
+    assert postconf.value_text("x", value) == text
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [True], [["a"]], None])
+def test_what_is_no_value(value):
+    with pytest.raises(PostconfError, match="relayhost: .* allowed: "):
+        postconf.value_text("relayhost", value)
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "is_list", "same"),
+    [
+        ("a b", "a b", False, True),
+        ("a  b", "a b", False, True),
+        ("a b", "a, b", False, False),
+        ("a b", "a, b", True, True),
+        ("a,b ,", "a, b", True, True),
+        ("a, c", "a, b", True, False),
+        ("", "", True, True),
+    ],
+)
+def test_what_counts_as_a_difference(present, wanted, is_list, same):
+    assert postconf.same_value(present, wanted, is_list) is same
+
+
+def test_services_are_read():
+    found = services()
+    assert found["submission/inet"].command == "smtpd"
+    assert found["submission/inet"].options == {
+        "smtpd_tls_security_level": "encrypt",
+        "mynetworks": "192.0.2.0/24 ::1",
+    }
+    assert found["tlsmgr/unix"].fields == ("-", "-", "y", "1000?", "1")
+    # An argument that is no option of Postfix stays.
+    assert found["maildrop/unix"].command.endswith("argv=/usr/bin/maildrop -d ${recipient}")
+
+
+def test_a_service_that_is_there_keeps_what_is_not_named():
+    present = services()["submission/inet"]
+    assert postconf.wanted_service(entry(), present) == present
+    changed = postconf.wanted_service(entry(chroot=False, process_limit=50), present)
+    assert changed.fields == ("n", "-", "n", "-", "50")
+    assert (changed.command, changed.options) == ("smtpd", present.options)
+    # Options are all of them.
+    assert postconf.wanted_service(entry(options={"a": True}), present).options == {"a": "yes"}
+
+
+def test_a_new_service():
+    made = postconf.wanted_service(
+        entry(service="465", command="smtpd", options={"a": "x y", "b": 1}), None
+    )
+    assert made.key == "465/inet"
+    assert made.line() == "465 inet n - - - - smtpd -o { a=x y } -o b=1"
+    made = postconf.wanted_service(entry(type="unix", command="smtp"), None)
+    assert made.fields == ("-",) * 5
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"service": "a b", "command": "smtpd"}, "service is 'a b'"),
+        ({"service": "#25", "command": "smtpd"}, "service is '#25'"),
+        ({}, "command is ''"),
+        ({"command": "smtpd -o a=b"}, "belong into options"),
+        ({"command": "smtpd", "chroot": "x"}, "chroot is 'x'; allowed: true, false"),
+        ({"command": "smtpd", "private": True}, "is public"),
+        ({"command": "smtpd", "wakeup": "1m"}, r"wakeup is '1m'; allowed: a number"),
+        ({"command": "smtpd", "process_limit": "5?"}, "process_limit is '5\\?'"),
+        ({"command": "smtpd", "options": {"a b": 1}}, "'a b' is no name"),
+        ({"command": "smtpd", "options": {"a": "x }"}}, "blanks and a brace"),
+    ],
+)
+def test_services_that_are_refused(more, text):
+    with pytest.raises(PostconfError, match=text):
+        postconf.wanted_service(entry(**more), None)
+
+
+def plan_of(parameters=(), changed=True, running=True):
+    after = b"b" if changed else b"a"
+    files = (Change("/etc/postfix/main.cf", b"a", after, 0o644, 0o644),)
+    return postconf.Plan("/etc/postfix", files, tuple(parameters), (), running)
+
+
+@pytest.mark.parametrize(
+    ("planned", "action"),
+    [
+        (plan_of(["relayhost"]), "reload"),
+        (plan_of(["inet_interfaces", "relayhost"]), "restart"),
+        (plan_of(["inet_interfaces"], running=False), "none"),
+        (plan_of(changed=False), "none"),
+    ],
+)
+def test_what_a_running_postfix_needs(planned, action):
+    assert planned.action == action
+
+
+def test_passwords_in_values_are_not_shown():
+    line = b"smtp_sasl_password_maps = static:user:hunter2\n"
+    files = (Change("/etc/postfix/main.cf", b"", line, 0o644, 0o644),)
+    shown = postconf.result(postconf.Plan("/etc/postfix", files, (), (), False))
+    assert "hunter2" not in str(shown)
+    assert shown["diff"][0]["after"] == "smtp_sasl_password_maps = static:********\n"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "absent", "text"),
+    [
+        ({"a b": 1}, [], "'a b' is no name"),
+        ({}, ["a=b"], "'a=b' is no name"),
+        ({"relayhost": "x"}, ["relayhost"], "in parameters and in absent"),
+        ({"relayhost": "x"}, [], "not installed"),
+    ],
+)
+def test_what_is_refused_before_postfix_is_asked(make_host, parameters, absent, text):
+    with pytest.raises(PostconfError, match=text):
+        postconf.plan(make_host(), "/etc/postfix", parameters, absent, [])
