@@ -12,16 +12,47 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Sequence
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 #: Extended attribute that holds a file's SELinux label.
 _LABEL = "security.selinux"
 
+#: Ends the second name that an old file has while others are renamed.
+_KEPT = ".old"
+
 
 class FileWriteError(Exception):
     """A file could not be written; the text is a sentence that names the path and the reason."""
+
+
+class Replacement(NamedTuple):
+    """A file and its new content; see :func:`replace` for what each field means."""
+
+    path: str
+    data: bytes
+    mode: int | None = None
+    owner: int | None = None
+    group: int | None = None
+
+
+class _Ready(NamedTuple):
+    """New content that is on the disk below another name.
+
+    Attributes:
+        path: path as it was asked for.
+        target: path that gets the content.
+        temporary: where the content is.
+        old: status of the file to be replaced, None when there is none.
+        copy_mode: permission bits of a copy of it.
+    """
+
+    path: str
+    target: str
+    temporary: str
+    old: os.stat_result | None
+    copy_mode: int
 
 
 class Change(NamedTuple):
@@ -123,33 +154,108 @@ def replace(
     Raises:
         FileWriteError: what could not be done, and why. The file is then as it was.
     """
-    target = _target(path)
-    old = _status(target)
+    return replace_all([Replacement(path, data, mode, owner, group)], backup)[0]
+
+
+def replace_all(
+    files: Sequence[Replacement], backup: bool = False, follow: bool = True
+) -> list[str]:
+    """Give files new content that only fit together, such as a certificate and its key.
+
+    All of them are written to the disk in full before the first one gets its name; what is left
+    then is one rename a file. When one of these fails, those before it are taken back.
+
+    Args:
+        files: what is to be written; no path twice.
+        backup: keep a copy of each old file, see :func:`backup`.
+        follow: a symbolic link stays, and the file that it leads to is replaced. False: the link
+            itself becomes a file; it is not backed up, as what it leads to stays.
+
+    Returns:
+        list[str]: path of each file's backup, "" where there is none.
+
+    Raises:
+        FileWriteError: what could not be done, and why. All files are then as they were.
+    """
+    ready: list[_Ready] = []
+    copies = []
+    try:
+        for file in files:
+            ready.append(_prepare(file, follow))
+        for item in ready:
+            keep = backup and item.old is not None
+            copies.append(_copy(item.target, item.copy_mode, item.old) if keep else "")
+        _rename(ready)
+    finally:
+        for item in ready:
+            _discard(item.temporary)
+            _discard(item.temporary + _KEPT)
+    return copies
+
+
+def _prepare(file: Replacement, follow: bool) -> _Ready:
+    """Write a file's new content to the disk, below another name in the same directory."""
+    target = _target(file.path) if follow else _own_place(file.path)
+    old = None if not follow and os.path.islink(target) else _status(target)
+    mode = file.mode
     if mode is None:
         mode = stat.S_IMODE(old.st_mode) if old else 0o600
     label = _label(target) if old else None
-    copy = ""
-    if backup and old:
-        copy = _copy(target, stat.S_IMODE(old.st_mode) & mode, old)
     temporary = "{0}/.{1}.{2}".format(
         os.path.dirname(target), os.path.basename(target)[:200], _random()
     )
     try:
         with _create(temporary, mode & 0o600) as stream:
-            stream.write(data)
-            _own(stream.fileno(), old, owner, group)
+            stream.write(file.data)
+            _own(stream.fileno(), old, file.owner, file.group)
             # After the owner: a mode such as 0640 must not show the content to a wrong group.
             os.fchmod(stream.fileno(), mode)
             if label is not None:
                 os.setxattr(stream.fileno(), _LABEL, label)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, target)
-        _sync_directory(target)
     except OSError as error:
         _discard(temporary)
-        raise FileWriteError(_sentence("cannot write", path, target, error)) from error
-    return copy
+        raise FileWriteError(_sentence("cannot write", file.path, target, error)) from error
+    copy_mode = stat.S_IMODE(old.st_mode) & mode if old else 0
+    return _Ready(file.path, target, temporary, old, copy_mode)
+
+
+def _rename(ready: Sequence[_Ready]) -> None:
+    """Give files their names; on failure those that have got theirs are as they were."""
+    done: list[_Ready] = []
+    for item in ready:
+        try:
+            # A second name of the old file, to go back to. One file alone needs none.
+            if len(ready) > 1 and os.path.lexists(item.target):
+                os.link(item.target, item.temporary + _KEPT, follow_symlinks=False)
+            os.replace(item.temporary, item.target)
+        except OSError as error:
+            for earlier in reversed(done):
+                _take_back(earlier)
+            raise FileWriteError(
+                _sentence("cannot write", item.path, item.target, error)
+            ) from error
+        done.append(item)
+    for target in {os.path.dirname(item.target): item.target for item in done}.values():
+        _sync_directory(target)
+
+
+def _take_back(item: _Ready) -> None:
+    """Undo one rename."""
+    with contextlib.suppress(OSError):
+        if os.path.lexists(item.temporary + _KEPT):
+            os.replace(item.temporary + _KEPT, item.target)
+        else:
+            os.unlink(item.target)
+
+
+def _own_place(path: str) -> str:
+    """Return a path with the links of its directory followed, and not its own."""
+    if not os.path.isabs(path):
+        raise FileWriteError("cannot write {0}: the path is not absolute".format(path))
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)
 
 
 def backup(path: str, mode: int = 0o7777) -> str:

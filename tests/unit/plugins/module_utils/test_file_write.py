@@ -232,3 +232,67 @@ def test_a_directory_that_somebody_else_makes_at_the_same_moment(tmp_path, monke
     path = tmp_path / "a" / "b"
     file_write.make_directory(str(path))
     assert path.is_dir()
+
+
+def pair(tmp_path, text):
+    """Return a certificate and its key that are to have this text."""
+    return [
+        file_write.Replacement(str(tmp_path / "key"), b"key " + text, 0o600),
+        file_write.Replacement(str(tmp_path / "cert"), b"cert " + text, 0o644),
+    ]
+
+
+def content(tmp_path):
+    return {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name[-1] != "~"}
+
+
+def test_files_that_fit_together(tmp_path):
+    assert file_write.replace_all(pair(tmp_path, b"1"), backup=True) == ["", ""]
+    copies = file_write.replace_all(pair(tmp_path, b"2"), backup=True)
+    assert content(tmp_path) == {"key": b"key 2", "cert": b"cert 2"}
+    assert [mode_of(tmp_path / name) for name in ("key", "cert")] == [0o600, 0o644]
+    with open(copies[0], "rb") as stream:
+        assert stream.read() == b"key 1"
+    assert mode_of(copies[0]) == 0o600
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("fails", [1, 2])
+def test_of_files_that_fit_together_none_is_changed_alone(tmp_path, monkeypatch, there, fails):
+    if there:
+        file_write.replace_all(pair(tmp_path, b"1"))
+    before = content(tmp_path)
+    real, calls = os.replace, []
+
+    def replace(source, target):
+        calls.append(target)
+        if len(calls) == fails:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(file_write.FileWriteError, match="cannot write .*: No space left"):
+        file_write.replace_all(pair(tmp_path, b"2"))
+    assert content(tmp_path) == before
+
+
+def test_a_file_that_cannot_be_begun_leaves_the_others_alone(tmp_path):
+    wrong = file_write.Replacement(str(tmp_path / "missing" / "cert"), b"")
+    with pytest.raises(file_write.FileWriteError, match="missing does not exist"):
+        file_write.replace_all([*pair(tmp_path, b"1"), wrong])
+    assert content(tmp_path) == {}
+
+
+def test_a_link_becomes_a_file(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "key"
+    target.write_text("theirs")
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "key").symlink_to(target)
+    assert file_write.replace_all(pair(folder, b"1"), backup=True, follow=False) == ["", ""]
+    assert not (folder / "key").is_symlink()
+    assert content(folder) == {"key": b"key 1", "cert": b"cert 1"}
+    assert target.read_text() == "theirs"
+    with pytest.raises(file_write.FileWriteError, match="the path is not absolute"):
+        file_write.replace_all([file_write.Replacement("key", b"")], follow=False)
