@@ -290,6 +290,17 @@ def kernel(log: Log) -> Count:
     )
 
 
+def fail2ban(log: Log) -> Count:
+    """Our filters and actions in every version of fail2ban that we support."""
+    return pytest_count(
+        log,
+        LOG / "fail2ban.xml",
+        [VENV / "bin/python", "-m", "pytest", "-q", "tests/fail2ban"],
+        # Old versions run on an old Python; the home that commands get hides pyenv's.
+        PYENV_ROOT=os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv"),
+    )
+
+
 def target_units(log: Log, python: Path, core: Core) -> Count:
     """The tests of what runs on managed hosts, on a Python of such hosts.
 
@@ -544,6 +555,7 @@ def all_steps() -> Iterator[Step]:
     yield from check_steps()
     yield from target_unit_steps()
     yield Step("kernel", kernel)
+    yield Step("fail2ban", fail2ban)
     yield Step("collection", collection)
     yield from sanity_steps()
     yield Step("sandbox", sandbox, lane="hosts")
