@@ -38,7 +38,9 @@ def groups(suite: str) -> dict[str, list[str]]:
             lists[name] = list(system.packages)
     if suite == data.WORLD_SUITE:
         lists["world"] = data.WORLD_PACKAGES.split()
-        lists["stack"] = data.STACK_PACKAGES.split()
+    for name, (stack_suite, packages) in data.STACK_PACKAGES.items():
+        if stack_suite == suite:
+            lists[f"stack-{name}"] = packages.split()
     return lists
 
 

@@ -205,10 +205,27 @@ WORLD_PACKAGES = (
     "bind9 ca-certificates chrony docker-registry fcgiwrap git iproute2 libnginx-mod-stream "
     "nftables nginx postfix procps"
 )
-STACK_PACKAGES = (
-    "bind9-host ca-certificates dovecot-imapd dovecot-lmtpd dovecot-managesieved dovecot-pop3d "
-    "dovecot-sieve mariadb-server memcached nginx openssl postfix procps redis-server tini unbound"
-)
+# By stack: the suite, and the packages of the layer that its images share. Mailu's Dovecot
+# is a 2.3, which logs otherwise than 2.4, so its stand-in is made from the suite that has one.
+STACK_PACKAGES = {
+    "mailcow": (
+        "trixie",
+        (
+            "bind9-host ca-certificates dovecot-imapd dovecot-lmtpd dovecot-managesieved "
+            "dovecot-pop3d dovecot-sieve mariadb-server memcached nginx openssl postfix procps "
+            "redis-server tini unbound"
+        ),
+    ),
+    "mailu": (
+        "bookworm",
+        (
+            "bind9-dnsutils ca-certificates curl dovecot-auth-lua dovecot-imapd dovecot-lmtpd "
+            "dovecot-managesieved dovecot-pop3d dovecot-sieve dovecot-submissiond "
+            "libnginx-mod-mail libsasl2-modules nginx openssl postfix procps python3-bcrypt "
+            "python3-passlib python3-yaml redis-server rspamd tini"
+        ),
+    ),
+}
 
 # Names that the world answers for, by zone; "@" is the zone itself. What hosts
 # install from, and what images and repositories come from:
@@ -229,6 +246,8 @@ OUTSIDE_NAMES = {
     "cloudflare.com": ("time",),
     DOMAIN: ("ntp",),
     "docker.com": ("hub", "production.cloudflare"),
+    # Mailu's admin asks for this name before it starts.
+    "example.org": ("@",),
     "google.com": ("time", "gmail-smtp-in.l"),
     "heinlein-support.de": ("spamassassin",),
     "icloud.com": ("mx01.mail",),

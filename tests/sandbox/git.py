@@ -10,10 +10,10 @@ from pathlib import Path
 
 from .archive import built, is_built
 from .common import STATE, digest, run, step
-from .standin import STACKS, Stack
+from .standin import STACKS, RepositoryStack
 
 
-def _commit(stack: Stack, tree: Path, tag: str, date: str) -> None:
+def _commit(stack: RepositoryStack, tree: Path, tag: str, date: str) -> None:
     """Commit what is in *tree* and tag it; author and dates are fixed, so its hash is too."""
     identity = {
         "GIT_AUTHOR_NAME": "Sandbox",
@@ -36,6 +36,8 @@ def _commit(stack: Stack, tree: Path, tag: str, date: str) -> None:
 def build(directory: Path) -> None:
     """Make the bare repository of each stand-in below *directory*, where its tree has changed."""
     for stack in STACKS:
+        if not isinstance(stack, RepositoryStack):
+            continue
         recipe = digest(
             Path(__file__), stack.tree, repr((stack.versions, stack.links, stack.repository))
         )

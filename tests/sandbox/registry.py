@@ -106,20 +106,21 @@ def tar_of(directory: Path, prefix: str) -> bytes:
     return buffer.getvalue()
 
 
-def configuration(stack: Stack, service: str, layer_ids: list[str]) -> bytes:
+def configuration(stack: Stack, service: str, tag: str, layer_ids: list[str]) -> bytes:
     """The configuration of the image that a service runs (JSON).
 
+    tag: the image's; what it starts is told, because releases differ.
     layer_ids: digests of its unpacked layers.
     """
     role = service.removesuffix(f"-{stack.name}")
     start = role if (stack.scripts / role).is_file() else "idle"
     settings: dict[str, object] = {
         "Env": [
-            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/standin",
             "LANG=C.UTF-8",
         ],
         # One process that passes signals on and collects orphans, whatever the service is.
-        "Entrypoint": ["/usr/bin/tini", "-g", "--", f"/opt/standin/{start}", role],
+        "Entrypoint": ["/usr/bin/tini", "-g", "--", f"/opt/standin/{start}", role, tag],
         "WorkingDir": "/",
     }
     check = stack.checks.get(service)
@@ -143,27 +144,27 @@ def configuration(stack: Stack, service: str, layer_ids: list[str]) -> bytes:
     ).encode()
 
 
-def _base_layer(store: Store) -> tuple[str, int, str]:
-    """The layer with the daemons: its digest, its size, and its digest when unpacked."""
-    note = STATE / "stamps" / "stack-layer.json"
-    recipe = digest(data.STACK_PACKAGES, data.WORLD_SUITE, archive.architecture(), str(LEVEL))
-    if is_built("stack-layer", recipe) and note.is_file():
+def _base_layer(store: Store, stack: Stack) -> tuple[str, int, str]:
+    """The layer with a stack's daemons: its digest, its size, and its digest when unpacked."""
+    part = f"layer-{stack.name}"
+    note = STATE / "stamps" / f"{part}.json"
+    suite, packages = data.STACK_PACKAGES[stack.name]
+    recipe = digest(packages, suite, archive.architecture(), str(LEVEL))
+    if is_built(part, recipe) and note.is_file():
         name, size, unpacked = json.loads(note.read_text())
         return name, size, unpacked
-    with step("layer with the stand-ins' daemons"):
-        tar = STATE / "cache" / "stack.tar"
+    with step(f"layer with the daemons of the stand-in for {stack.name}"):
+        tar = STATE / "cache" / f"{part}.tar"
         # A package's own data directory would hide whether a service made one.
         hook = 'cd "$1" && rm -rf var/lib/mysql var/lib/redis var/lib/apt/lists/* etc/resolv.conf'
-        rootfs.build(
-            tar, data.WORLD_SUITE, data.STACK_PACKAGES.split(), [hook], variant="essential"
-        )
+        rootfs.build(tar, suite, packages.split(), [hook], variant="essential")
         content = tar.read_bytes()
         unpacked = f"sha256:{hashlib.sha256(content).hexdigest()}"
         packed = gzip.compress(content, LEVEL, mtime=0)
         result = store.blob(packed), len(packed), unpacked
         tar.unlink()
     write_if_changed(note, json.dumps(result))
-    built("stack-layer", recipe)
+    built(part, recipe)
     return result
 
 
@@ -174,15 +175,16 @@ def build(root: Path) -> None:
         for s in STACKS
         for part in (s.scripts, repr(sorted(s.images().items())), repr(s.checks))
     ]
-    recipe = digest(Path(__file__), *parts, data.STACK_PACKAGES, archive.architecture())
+    recipe = digest(Path(__file__), *parts, repr(data.STACK_PACKAGES), archive.architecture())
     if is_built("registry", recipe):
         return
     store = Store(root)
-    base, base_size, base_unpacked = _base_layer(store)
+    bases = {stack.name: _base_layer(store, stack) for stack in STACKS}
     with step("images of the stand-in stacks"):
         # Tags that no stack has any more must not be found.
         shutil.rmtree(store.root / "repositories", ignore_errors=True)
         for stack in STACKS:
+            base, base_size, base_unpacked = bases[stack.name]
             scripts = tar_of(stack.scripts, "opt/standin")
             packed = gzip.compress(scripts, 9, mtime=0)
             scripts_id = f"sha256:{hashlib.sha256(scripts).hexdigest()}"
@@ -192,7 +194,7 @@ def build(root: Path) -> None:
                 store.image(
                     repository,
                     tag,
-                    configuration(stack, service, [base_unpacked, scripts_id]),
+                    configuration(stack, service, tag, [base_unpacked, scripts_id]),
                     layers,
                 )
     built("registry", recipe)

@@ -64,7 +64,11 @@ def _build(systems: Iterable[str]) -> None:
     keys.complete([archive.DEBIAN_KEY, DOCKER_KEY])
     hosts.remove_strangers()
     wanted = sorted(set(systems))
-    suites = {data.WORLD_SUITE, *(data.SYSTEMS[name].suite for name in wanted)}
+    suites = {
+        data.WORLD_SUITE,
+        *(suite for suite, _packages in data.STACK_PACKAGES.values()),
+        *(data.SYSTEMS[name].suite for name in wanted),
+    }
     parallel(*(functools.partial(archive.debian, suite) for suite in sorted(suites)))
     write_inventory()
     parallel(
