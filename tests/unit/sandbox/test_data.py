@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sandbox import data, repack
+from sandbox.standin import STACKS
 
 TESTS = Path(data.__file__).parents[1]
 
@@ -34,6 +35,11 @@ def test_every_host_has_addresses_of_its_own_in_the_network():
 def test_every_host_has_a_system_and_every_system_an_archive():
     assert {host.system for host in data.HOSTS} <= set(data.SYSTEMS)
     assert {system.suite for system in data.SYSTEMS.values()} <= set(data.ARCHIVE)
+
+
+def test_every_stack_has_packages_of_a_suite_with_an_archive():
+    assert {stack.name for stack in STACKS} == set(data.STACK_PACKAGES)
+    assert {suite for suite, _packages in data.STACK_PACKAGES.values()} <= set(data.ARCHIVE)
 
 
 def test_what_docker_is_made_from_is_in_the_archive():

@@ -11,7 +11,7 @@ import yaml
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack as known
 from sandbox import standin
 
-STACK = standin.STACKS[0]
+STACK = standin.MAILCOW
 TEXT = STACK.compose_file(STACK.versions[-1])
 PROJECT = yaml.safe_load(TEXT)
 KNOWN = known.get("mailcow")
@@ -76,3 +76,14 @@ def test_the_tree_as_it_is_checked_out(tmp_path):
     ignored = (tmp_path / "tree" / ".gitignore").read_text().split()
     assert {"mailcow.conf", "docker-compose.override.yml", "data/assets/ssl/*"} <= set(ignored)
     assert (tmp_path / "tree" / "data/assets/ssl-example/cert.pem").is_file()
+
+
+def test_mailu_has_each_image_in_each_release():
+    tags = {}
+    for image in standin.MAILU.images():
+        name, _colon, tag = image.rpartition(":")
+        tags.setdefault(name, set()).add(tag)
+    own = {name: found for name, found in tags.items() if name.startswith("ghcr.io/mailu/")}
+    assert len(own) == 10
+    assert all(found == set(standin.MAILU_TAGS) for found in own.values())
+    assert tags["redis"] == {"alpine"}

@@ -111,8 +111,8 @@ def test_an_edit_of_a_reverse_name_stands_in_its_zone():
 
 
 def test_an_edit_of_a_name_in_no_zone_stands_in_the_root():
-    text = texts_with(("a.example.org", "MX", ["5 mx.example.test"]))["."]
-    assert "\na.example.org. IN MX 5 mx.example.test.\n" in text
+    text = texts_with(("a.example.net", "MX", ["5 mx.example.test"]))["."]
+    assert "\na.example.net. IN MX 5 mx.example.test.\n" in text
 
 
 def test_a_text_is_quoted_and_cut():

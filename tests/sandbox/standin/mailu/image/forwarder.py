@@ -17,9 +17,17 @@ ABOVE = ("127.0.0.11", 53)
 AUTHORITATIVE, VALIDATED, FAILURE = 0x0400, 0x0020, 0x8182
 
 
-def validated(answer):
-    """The same answer as from a resolver that validates."""
-    flags = struct.unpack("!H", answer[2:4])[0] & ~AUTHORITATIVE | VALIDATED
+def validated(question, answer):
+    """The same answer as from a resolver that validates.
+
+    It says so to those who want to know: by the same flag, or by the one of RFC 3225.
+    """
+    asked = struct.unpack("!H", question[2:4])[0] & VALIDATED
+    # An OPT record: the root's name, type 41, size, version; flags follow.
+    record = question.find(b"\x00\x00\x29", 12)
+    if record >= 0 and len(question) > record + 7 and question[record + 7] & 0x80:
+        asked = VALIDATED
+    flags = struct.unpack("!H", answer[2:4])[0] & ~AUTHORITATIVE | asked
     return answer[:2] + struct.pack("!H", flags) + answer[4:]
 
 
@@ -39,7 +47,7 @@ class Datagram(socketserver.BaseRequestHandler):
             above.connect(ABOVE)
             try:
                 above.send(question)
-                answer = validated(above.recv(65535))
+                answer = validated(question, above.recv(65535))
             except OSError:
                 answer = failed(question)
         here.sendto(answer, self.client_address)
@@ -58,7 +66,8 @@ class Stream(socketserver.StreamRequestHandler):
                 with socket.create_connection(ABOVE, timeout=4) as above:
                     above.sendall(head + question)
                     stream = above.makefile("rb")
-                    answer = validated(stream.read(*struct.unpack("!H", stream.read(2))))
+                    answer = stream.read(*struct.unpack("!H", stream.read(2)))
+                    answer = validated(question, answer)
             except (OSError, struct.error):
                 answer = failed(question)
             self.wfile.write(struct.pack("!H", len(answer)) + answer)
