@@ -19,13 +19,17 @@ INTRODUCTION = """\
 What `{name}_config` takes. This page is made by `tests/keys_doc.py` from the data that the
 modules use.
 
-*Default* is what the role writes; a dash means that the key stays commented out until you set it.
+*Default* is what the role writes; a dash means that the key is not set until you set it.
 *Change* says what a changed value costs: `nothing`, `up` (the services that use it are recreated)
 or `down and up` (the stack's network is made anew); *once* keys cannot be changed by the role on a
-system that runs. Values of secrets are never shown.
+system that runs. Values of secrets are never shown.{series}
 
 Source: <{source}>
 """
+
+SERIES = """ What is marked with a release is
+unknown to earlier ones, and refused there. Keys without a default are not in the file unless you set
+them; those that another variable of the role decides are refused here, with its name."""
 
 CHANGE = {"nothing": "nothing", "up": "up", "down_up": "down and up"}
 
@@ -34,7 +38,10 @@ def render(name: str) -> str:
     """Return the page of one stack."""
     data = stack.get(name)
     introduction = INTRODUCTION.format(
-        file=data["env_file"], name=name, source=data["sources"]["configuration"]
+        file=data["env_file"],
+        name=name,
+        source=data["sources"]["configuration"],
+        series=SERIES if "series" in data else "",
     )
     lines = [introduction]
     section = ""
@@ -43,7 +50,7 @@ def render(name: str) -> str:
             section = key["section"]
             lines += ["", f"## {section}", "", "| Key | Default | Takes | Change | Meaning |"]
             lines += ["| --- | --- | --- | --- | --- |"]
-        cells = (f"`{key['name']}`", _default(key), _takes(key), _change(key), key["meaning"])
+        cells = (f"`{key['name']}`", _default(key), _takes(key), _change(key), _meaning(key))
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     lines += ["", "## Set once", ""]
     lines += [
@@ -60,6 +67,10 @@ def render(name: str) -> str:
     lines += ["", "Refused as a setting, since it would do nothing:", ""]
     lines += [f"- `{key}`: {reason}." for key, reason in data["ignored"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _meaning(key: dict) -> str:
+    return key["meaning"] + (f" Since {key['since']}." if key["since"] else "")
 
 
 def _default(key: dict) -> str:

@@ -43,6 +43,12 @@ options:
     description: Name of the variable that the settings come from, for the problems.
     type: str
     default: config
+  series:
+    description:
+      - Release series that the file is for, such as V(2024.06) of Mailu; keys of others are refused.
+        All keys when empty.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -76,6 +82,7 @@ def stack_config(
     own_defaults: dict | None = None,
     extra: list[str] = (),
     option: str = "config",
+    series: str = "",
 ) -> dict:
     """See DOCUMENTATION."""
     if not isinstance(config, dict):
@@ -83,7 +90,7 @@ def stack_config(
             "%s: %r; allowed: a dictionary of KEY: value" % (option, type(config).__name__)
         )
     try:
-        return logic.resolve(stacks.get(stack), config, own, own_defaults, extra, option)
+        return logic.resolve(stacks.get(stack), config, own, own_defaults, extra, option, series)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

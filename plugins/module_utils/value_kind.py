@@ -16,6 +16,8 @@ HOSTNAME = re.compile(r"^%s(\.%s)+\Z" % (LABEL, LABEL))
 SAN_NAME = re.compile(r"^(\*\.%s(\.%s)*|%s(\.%s)*\.(\*|%s))\Z" % ((LABEL,) * 5))
 TIMEZONE = re.compile(r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}\Z")
 ADDRESS = re.compile(r"^[^@\s,\"']+@[^@\s,\"']+\.[^@\s,\"']+\Z")
+LANGUAGE = re.compile(r"^[a-z]{2}\Z")
+RATE = r"[1-9][0-9]{0,5}/(second|minute|hour|day|month|year)"
 
 
 def fqdn_problem(value: str) -> str | None:
@@ -103,7 +105,20 @@ def _pattern(expression: str) -> object:
 KINDS = {
     "yes_no": ("y or n", _pattern("[yn]")),
     "true_false": ("true or false", _pattern("(true|false)")),
+    # Read by programs to which every text is true: false is written as nothing.
+    "true_or_empty": ("true or false", _pattern("(true)?")),
+    "yes_or_no": ("yes or no", _pattern("(yes|no)")),
     "integer": ("a whole number, 0 or more", _pattern(r"[0-9]{1,9}")),
+    "percent": ("a whole number from 0 to 100", _pattern("[0-9]{1,2}|100")),
+    "digit": ("a number from 1 to 9", _pattern("[1-9]")),
+    "rate": (
+        "one limit as NUMBER/UNIT, such as 50/day, with second, minute, hour, day, month or year",
+        _pattern(RATE),
+    ),
+    "ports": (
+        "ports from 1 to 65535, separated by commas, without blanks",
+        lambda value: all(_is_port(item) for item in value.split(",")),
+    ),
     "port": ("a port from 1 to 65535, without an address", _is_port),
     "port_binding": ("PORT or IPV4:PORT, with a port from 1 to 65535", _port_binding),
     "ipv4_bind": ("one IPv4 address without a port", lambda value: _is_ip(value, 4)),
@@ -120,6 +135,10 @@ KINDS = {
     ),
     "ipv6_prefix": ("an IPv6 network inside fc00::/7, with its prefix length", _ipv6_prefix),
     "networks": ("IP addresses or networks, separated by commas, without blanks", _networks),
+    "languages": (
+        "off, or codes of languages such as en,de, separated by commas, without blanks",
+        lambda value: value == "off" or _each(LANGUAGE)(value),
+    ),
     "timezone": ("a time zone of the tz database, such as Europe/Berlin", TIMEZONE.match),
     "email": ("one e-mail address", ADDRESS.match),
     "emails": ("e-mail addresses, separated by commas, without blanks", _each(ADDRESS)),
@@ -131,6 +150,19 @@ KINDS = {
     "url": ("a URL that begins with http:// or https://", _pattern(r"https?://[^\s'\"\\]+")),
     "secret": ("letters and digits (A-Z, a-z, 0-9)", _pattern("[A-Za-z0-9]+")),
     "secret16": ("exactly 16 letters and digits", _pattern("[A-Za-z0-9]{16}")),
+    "token": ("at least 4 letters, digits and '-'", _pattern("[A-Za-z0-9-]{4,}")),
+    "local_part": (
+        "the part of an e-mail address before the @",
+        _pattern(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9])?"),
+    ),
+    "web_path": (
+        "a path that begins with / and has no / at its end",
+        _pattern(r"/([A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?"),
+    ),
+    "relay_host": (
+        "HOST, [HOST], HOST:PORT or [HOST]:PORT",
+        _pattern(r"(\[[A-Za-z0-9.:-]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?"),
+    ),
     "api_key": ("letters, digits and '-'", _pattern("[A-Za-z0-9-]+")),
     "name": ("letters, digits and '_'", _pattern("[A-Za-z0-9_]+")),
     "lowercase": ("lower case letters only", _pattern("[a-z]+")),

@@ -435,7 +435,8 @@ def _ports(data: Mapping[str, Any], values: Mapping[str, str]) -> tuple[Port, ..
         variable = entry["variable"]
         address, _colon, number = str(values.get(variable, entry["port"])).rpartition(":")
         # A web port takes its address from a variable of its own.
-        address = values.get(stack_config.bind_variable(variable), "") or address
+        bind = entry.get("bind", stack_config.bind_variable(variable))
+        address = values.get(bind, "") or address
         if not address and variable not in values:
             address = entry["address"]
         found.append(

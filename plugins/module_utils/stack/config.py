@@ -10,8 +10,14 @@ from __future__ import annotations
 import textwrap
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import value_kind
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack import mailu_rules
 
-TRUTH = {"yes_no": ("y", "n"), "true_false": ("true", "false")}
+TRUTH = {
+    "yes_no": ("y", "n"),
+    "true_false": ("true", "false"),
+    "true_or_empty": ("true", ""),
+    "yes_or_no": ("yes", "no"),
+}
 
 
 def bind_variable(variable: str) -> str:
@@ -35,7 +41,7 @@ def host_keys(stack: dict) -> list[str]:
     keys = {key["name"] for key in stack["keys"]}
     wanted = ["COMPOSE_PROJECT_NAME", stack["ipv6_key"][0]]
     for port in stack["ports"]:
-        wanted += [port["variable"], bind_variable(port["variable"])]
+        wanted += [port["variable"], port.get("bind", bind_variable(port["variable"]))]
     for network in stack["networks"]:
         wanted += [network["ipv4_key"][0], network["ipv6_key"][0]]
     wanted += [part["key"] for part in stack["memory_plan"]["components"]]
@@ -43,11 +49,12 @@ def host_keys(stack: dict) -> list[str]:
     return [name for name in dict.fromkeys(wanted) if name in keys]
 
 
-def layout(stack: dict) -> str:
+def layout(stack: dict, series: str = "") -> str:
     """Text of a new configuration file: every key in its section, below what it means.
 
     Args:
         stack: a stack's data, see :func:`stack.get`.
+        series: the release series that the file is for; "" for any.
 
     Returns:
         The text. Keys without a default are there as ``#KEY=``; the values are filled in by
@@ -56,7 +63,7 @@ def layout(stack: dict) -> str:
     lines = ["# Managed by Ansible (postmaster.mailhost): keys set there are put back.", ""]
     section = ""
     for key in stack["keys"]:
-        if key["compose_only"]:
+        if key["compose_only"] or not in_series(stack, key, series):
             continue
         if key["section"] != section:
             section = key["section"]
@@ -80,8 +87,12 @@ def as_text(value: object, kind: str) -> str | None:
     if value is None:
         return ""
     if isinstance(value, bool):
-        yes, no = TRUTH.get(kind, ("", ""))
-        return (yes if value else no) or None
+        if kind not in TRUTH:
+            return None
+        return TRUTH[kind][0 if value else 1]
+    # Words that YAML takes for a truth value, written as text.
+    if kind == "true_or_empty" and str(value).lower() in ("true", "yes", "false", "no"):
+        return "true" if str(value).lower() in ("true", "yes") else ""
     if isinstance(value, (str, int)):
         return str(value)
     return None
@@ -89,6 +100,8 @@ def as_text(value: object, kind: str) -> str | None:
 
 def _cross_problems(stack: dict, effective: dict, option: str) -> list[str]:
     """What is wrong with values that are right one by one."""
+    if stack["name"] == "mailu":
+        return mailu_rules.problems(effective, option)
     problems = []
     for one, other in (
         ("DOVECOT_MASTER_USER", "DOVECOT_MASTER_PASS"),
@@ -138,6 +151,7 @@ def resolve(
     own_defaults: dict | None = None,
     extra: list[str] = (),
     option: str = "config",
+    series: str = "",
 ) -> dict:
     """Check an administrator's settings and spread them over the options of ``env_file``.
 
@@ -153,6 +167,7 @@ def resolve(
         own_defaults: key -> value for keys that are not set in the file, unless in ``config``.
         extra: keys that the administrator declares although the stack does not know them.
         option: the variable that ``config`` comes from, for the errors.
+        series: the release series that the file is for; keys of others do not exist. All when "".
 
     Returns:
         ``values``, ``secrets``, ``defaults``, ``generate``, ``absent``, ``create_only``,
@@ -161,7 +176,9 @@ def resolve(
         option, the value and what is allowed. With a problem the rest is not to be used.
     """
     own, own_defaults = own or {}, own_defaults or {}
-    known = {key["name"]: key for key in stack["keys"]}
+    known = {key["name"]: key for key in stack["keys"] if in_series(stack, key, series)}
+    foreign = {key["name"]: key for key in stack["keys"] if key["name"] not in known}
+    own = {name: pair for name, pair in own.items() if name in known}
     values, secret_values, defaults, effective, problems = {}, {}, {}, {}, []
 
     def check(name: str, shown_as: str, value: object) -> str:
@@ -183,6 +200,11 @@ def resolve(
         elif name in stack["removed"] or name in stack["ignored"]:
             reason = stack["removed"].get(name) or stack["ignored"][name]
             problems.append("%s.%s is not used any more: %s" % (option, name, reason))
+        elif name in foreign:
+            problems.append(
+                "%s.%s: %s %s does not know this key; it is of %s"
+                % (option, name, stack["title"], series, _span(foreign[name]))
+            )
         elif name not in known and name not in extra:
             problems.append(
                 "%s.%s: %s has no such key%s; to write it all the same, list it in %s_extra"
@@ -190,7 +212,10 @@ def resolve(
             )
 
     for name, (variable, value) in own.items():
-        effective[name] = values[name] = check(name, variable, value)
+        effective[name] = check(name, variable, value)
+        # What stands in the Compose file alone is checked here and written there.
+        if not known[name]["compose_only"]:
+            values[name] = effective[name]
     for name, key in known.items():
         if name in own:
             continue
@@ -219,14 +244,52 @@ def resolve(
             for name, key in known.items()
             if key["generate"] and name not in secret_values
         ],
-        "absent": sorted(stack["removed"]),
+        "absent": sorted(stack["removed"]) + _undeclared(stack, {*known, *foreign}, config),
         "create_only": {n: key["create_only"] for n, key in known.items() if key["create_only"]},
         "quote": [name for name, key in known.items() if key["kind"] == "text"],
         "secret_keys": [name for name, key in known.items() if key["secret"]],
-        "layout": layout(stack),
+        "layout": layout(stack, series),
         "effective": {n: v for n, v in effective.items() if not known[n]["secret"]},
         "problems": problems,
     }
+
+
+def in_series(stack: dict, entry: dict, series: str) -> bool:
+    """Tell whether a release series of the stack knows a key.
+
+    Args:
+        stack: a stack's data, see :func:`stack.get`.
+        entry: one of its keys.
+        series: one of the stack's series; "" for any.
+    """
+    if not series:
+        return True
+    order = list(stack["series"])
+    first = order.index(entry["since"]) if entry["since"] else 0
+    last = order.index(entry["until"]) if entry["until"] else len(order)
+    return first <= order.index(series) <= last
+
+
+def _span(entry: dict) -> str:
+    if entry["since"] and entry["until"]:
+        return "%s to %s" % (entry["since"], entry["until"])
+    return entry["since"] + " and later" if entry["since"] else entry["until"] + " and before"
+
+
+def _undeclared(stack: dict, names: set[str], config: dict) -> list[str]:
+    """Keys that may not stand in the file, as nobody has declared them."""
+    if stack.get("undeclared") != "absent":
+        return []
+    return sorted(
+        key["name"]
+        for key in stack["keys"]
+        if key["optional"]
+        and key["name"] in names
+        and key["name"] not in config
+        and not key["compose_only"]
+        # What a system that runs depends on is not taken from under it.
+        and not (key["create_only"] or key["name"].endswith("DB_PW"))
+    )
 
 
 def _similar(name: str, known: dict) -> str:

@@ -10,6 +10,12 @@ of https://github.com/mailcow/mailcow-dockerized, release 2026-07a.
 from __future__ import annotations
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.stack import outgoing
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack.keys import (
+    key as _key,
+)
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack.keys import (
+    secret as _secret,
+)
 
 # What must happen for a changed key to take effect, weakest first. Upstream's advice per key:
 # https://docs.mailcow.email/post_installation/firststeps-ip_bindings/ (down and up for networks),
@@ -24,36 +30,8 @@ DATABASE = (
 )
 
 
-def _key(name: str, default: str | None, kind: str, meaning: str, **more: object) -> dict:
-    entry = {
-        "name": name,
-        "default": default,
-        "kind": kind,
-        "meaning": meaning,
-        "choices": [],
-        "empty": False,
-        "secret": False,
-        # Length of the secret made when the key is missing; 0: none is made.
-        "generate": 0,
-        # Why the value may not change on a system that runs; "": it may.
-        "create_only": "",
-        # Written commented out until somebody sets it.
-        "optional": default is None and not more.get("generate"),
-        # Read by docker-compose.yml, yet never written by upstream's generator.
-        "compose_only": False,
-        "change": "up",
-    }
-    entry.update(more)
-    return entry
-
-
 def _flag(name: str, default: str, meaning: str, **more: object) -> dict:
     return _key(name, default, "yes_no", meaning, **more)
-
-
-def _secret(name: str, length: int, meaning: str, **more: object) -> dict:
-    kind = "secret16" if length == 16 else "secret"
-    return _key(name, None, kind, meaning, generate=length, secret=True, **more)
 
 
 SECTIONS = [
