@@ -127,6 +127,24 @@ def filters_ipv6(host: Host) -> bool:
     return major is None or major >= 27
 
 
+def forwarding(host: Host) -> dict[str, bool]:
+    """Return how the engine hands connections on to containers.
+
+    Returns:
+        dict: ``iptables`` and ``ip6tables`` (whether it makes packet filter rules, without which
+        clients lose their addresses) and ``userland_proxy`` (whether its helper is on).
+
+    Raises:
+        HostError: see :func:`settings`.
+    """
+    values = settings(host).values
+    return {
+        "iptables": values.get("iptables") is not False,
+        "ip6tables": values.get("iptables") is not False and filters_ipv6(host),
+        "userland_proxy": values.get("userland-proxy") is not False,
+    }
+
+
 def podman_shim(host: Host) -> bool:
     """Tell whether the command ``docker`` is Podman's imitation of it."""
     path = host.which("docker")

@@ -9,6 +9,7 @@ itself: state, restarts over some time, health, and a first word of SMTP, IMAP a
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import time
@@ -59,25 +60,46 @@ def read_settings(host: Host, stack: dict, path: str) -> dict:
             values[key] = document.get(key) or ""
         except ValueError:
             continue  # env_file warns of it; none of the keys read here needs quotes
-    ports = {}
-    for port in stack["ports"]:
-        address, number = binding(port, values)
-        ports[port["name"]] = (address if address not in ("", "0.0.0.0") else "127.0.0.1", number)
-    listed = host.run(["docker", "compose", "config", "--services"], cwd=path)
+    # Where ports have no setting, they stand in the Compose file.
+    fixed = all(not port["variable"] for port in stack["ports"])
+    form = ["--format", "json"] if fixed else ["--services"]
+    listed = host.run(["docker", "compose", "config", *form], cwd=path)
     if listed.rc != 0:
         raise NotReadyError(
             "docker compose does not accept the project in {0}: {1}".format(
                 path, listed.stderr.strip() or "return code %d" % listed.rc
             )
         )
+    if fixed:
+        services = json.loads(listed.stdout)["services"]
+        ports = _published(stack, services)
+    else:
+        services = listed.stdout.split()
+        ports = {port["name"]: binding(port, values) for port in stack["ports"]}
     secret = {key["name"] for key in stack["keys"] if key["secret"]}
     return {
         "project": values.get("COMPOSE_PROJECT_NAME") or stack["project"],
-        "hostname": values.get(stack["hostname_key"], ""),
-        "services": sorted(listed.stdout.split()),
-        "ports": ports,
+        # Mailu has several; its daemons call themselves by the first.
+        "hostname": values.get(stack["hostname_key"], "").split(",")[0],
+        "services": sorted(services),
+        "ports": {
+            name: (address if address not in ("", "0.0.0.0") else "127.0.0.1", number)
+            for name, (address, number) in ports.items()
+        },
         "secrets": {values[key] for key in secret & set(values) if len(values[key]) >= 8},
     }
+
+
+def _published(stack: dict, services: dict) -> dict:
+    """Name of each port that a Compose file publishes over IPv4, to its address and number."""
+    found = {}
+    entries = [entry for service in services.values() for entry in service.get("ports") or []]
+    for port in stack["ports"]:
+        for entry in entries:
+            address = entry.get("host_ip") or ""
+            if entry.get("target") == port["container_port"] and ":" not in address:
+                found[port["name"]] = (address, str(entry.get("published") or port["port"]))
+    return found
 
 
 # -- containers ------------------------------------------------------------------------------------
@@ -176,15 +198,36 @@ def _finding(name: str, title: str, bad: list[str], good: str, required: str, fi
 # -- ports -----------------------------------------------------------------------------------------
 
 
-def first_line(address: str, port: int, timeout: float = PROBE_TIMEOUT) -> str:
+def first_line(address: str, port: int, timeout: float = PROBE_TIMEOUT, tls_name: str = "") -> str:
     """Return the first line that a service sends when one connects, without the line end.
+
+    Args:
+        address: where to connect to.
+        port: its port.
+        timeout: seconds for each step.
+        tls_name: name for SNI, for a service that speaks TLS from the first octet; "" for none.
+            The certificate is not judged.
 
     Raises:
         OSError: nobody answers, or not in time.
     """
     with socket.create_connection((address, port), timeout) as connection:
-        stream = connection.makefile("rb")
-        return stream.readline(1024).decode("utf-8", "replace").rstrip("\r\n")
+        if not tls_name:
+            return _line(connection)
+        with _lenient().wrap_socket(connection, server_hostname=tls_name) as protected:
+            return _line(protected)
+
+
+def _line(connection: socket.socket) -> str:
+    return connection.makefile("rb").readline(1024).decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _lenient() -> ssl.SSLContext:
+    """TLS that takes every certificate: that of the first start is self-signed."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def https_status(address: str, port: int, hostname: str, timeout: float = PROBE_TIMEOUT) -> str:
@@ -201,15 +244,11 @@ def https_status(address: str, port: int, hostname: str, timeout: float = PROBE_
     Raises:
         OSError: nobody answers, or no TLS connection comes about.
     """
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     request = "GET / HTTP/1.1\r\nHost: {0}\r\nConnection: close\r\n\r\n".format(hostname)
     plain = socket.create_connection((address, port), timeout)
-    with plain, context.wrap_socket(plain, server_hostname=hostname) as connection:
+    with plain, _lenient().wrap_socket(plain, server_hostname=hostname) as connection:
         connection.sendall(request.encode("ascii"))
-        stream = connection.makefile("rb")
-        return stream.readline(1024).decode("utf-8", "replace").rstrip("\r\n")
+        return _line(connection)
 
 
 def _expect(name: str, title: str, required: str, probe: object, accepts: object) -> Finding:
@@ -225,12 +264,14 @@ def _expect(name: str, title: str, required: str, probe: object, accepts: object
     return _finding(name, title, [] if good else [answer], answer, required, fix)
 
 
-def probe_ports(ports: dict, hostname: str) -> list[Finding]:
+def probe_ports(ports: dict, hostname: str, probes: dict | None = None) -> list[Finding]:
     """Ask SMTP, IMAP and HTTPS for a first word.
 
     Args:
         ports: as :func:`read_settings` returns them.
         hostname: the name that the SMTP banner must carry (RFC 5321 section 4.2).
+        probes: ``imap``, the port of IMAP to ask, and ``https_status``, the status codes that are
+            right; the stack's, where it has others than IMAP and 200.
 
     Returns:
         The findings ``smtp.banner``, ``imap.greeting`` and ``https.answer``.
@@ -239,7 +280,10 @@ def probe_ports(ports: dict, hostname: str) -> list[Finding]:
     def place(name: str) -> tuple[str, int]:
         return ports[name][0], int(ports[name][1])
 
-    return [
+    probes = probes or {"imap": "IMAP", "https_status": ["200"]}
+    imap = probes["imap"]
+    statuses = probes["https_status"]
+    found = [
         _expect(
             "smtp.banner",
             "SMTP banner",
@@ -252,17 +296,22 @@ def probe_ports(ports: dict, hostname: str) -> list[Finding]:
             "imap.greeting",
             "IMAP greeting",
             "* OK …",
-            lambda: first_line(*place("IMAP")),
+            lambda: first_line(*place(imap), tls_name=hostname if imap == "IMAPS" else ""),
             lambda line: line.startswith("* OK"),
         ),
-        _expect(
-            "https.answer",
-            "HTTPS answer",
-            "status 200",
-            lambda: https_status(*place("HTTPS"), hostname),
-            lambda line: line.split()[1:2] == ["200"],
-        ),
     ]
+    # A stack may be told to leave the web out.
+    if "HTTPS" in ports:
+        found.append(
+            _expect(
+                "https.answer",
+                "HTTPS answer",
+                "status " + ", ".join(statuses),
+                lambda: https_status(*place("HTTPS"), hostname),
+                lambda line: "".join(line.split()[1:2]) in statuses,
+            )
+        )
+    return found
 
 
 # -- the gate --------------------------------------------------------------------------------------
@@ -304,7 +353,7 @@ def wait(
         )
         # Asking a port of a container that does not run would only cost time.
         if findings[0].status == finding.OK:
-            findings += probe_ports(settings["ports"], settings["hostname"])
+            findings += probe_ports(settings["ports"], settings["hostname"], stack.get("probes"))
         waited = host.now() - start
         bad = [item for item in findings if item.status != finding.OK]
         if not bad or waited >= params["timeout"]:

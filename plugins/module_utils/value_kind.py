@@ -109,6 +109,7 @@ KINDS = {
     "true_or_empty": ("true or false", _pattern("(true)?")),
     "yes_or_no": ("yes or no", _pattern("(yes|no)")),
     "integer": ("a whole number, 0 or more", _pattern(r"[0-9]{1,9}")),
+    "bytes": ("a whole number of bytes", _pattern(r"[0-9]{1,15}")),
     "percent": ("a whole number from 0 to 100", _pattern("[0-9]{1,2}|100")),
     "digit": ("a number from 1 to 9", _pattern("[1-9]")),
     "rate": (

@@ -21,7 +21,7 @@ options:
       - Subjects to look at.
     type: list
     elements: str
-    choices: [system, route, docker]
+    choices: [system, route, docker, engine]
     default: [system]
   packages:
     description:
@@ -173,13 +173,44 @@ docker:
       description: Whether C(docker.service) is C(active) now and C(enabled) at boot.
       type: dict
       sample: {active: true, enabled: true}
+engine:
+  description:
+    - How the engine that is installed hands connections on to containers; null when none is
+      installed, or its configuration cannot be read.
+  returned: when O(gather) has V(engine)
+  type: dict
+  contains:
+    iptables:
+      description: Whether it makes packet filter rules.
+      type: bool
+      sample: true
+    ip6tables:
+      description: Whether it makes them for IPv6.
+      type: bool
+      sample: true
+    userland_proxy:
+      description: Whether its helper hands on what the rules do not.
+      type: bool
+      sample: false
 """
 
 import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_engine, host_info
-from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host, HostError
+
+
+def _engine(host: Host) -> dict | None:
+    # Few roles ask for it.
+    from ansible_collections.postmaster.mailhost.plugins.module_utils import engine_state
+
+    if not host.which("dockerd"):
+        return None
+    try:
+        return engine_state.forwarding(host)
+    except HostError:
+        return None
 
 
 def main() -> None:
@@ -189,7 +220,7 @@ def main() -> None:
             "gather": {
                 "type": "list",
                 "elements": "str",
-                "choices": ["system", "route", "docker"],
+                "choices": ["system", "route", "docker", "engine"],
                 "default": ["system"],
             },
             "packages": names,
@@ -217,6 +248,8 @@ def main() -> None:
         found["default_route"] = host_info.default_route(host)
     if "docker" in wanted:
         found["docker"] = docker_engine.info(host)
+    if "engine" in wanted:
+        found["engine"] = _engine(host)
     module.exit_json(changed=False, **found)
 
 

@@ -245,7 +245,7 @@ SECTIONS = [
     (
         "Limits",
         [
-            _key("MESSAGE_SIZE_LIMIT", "50000000", "integer", "Largest mail, in bytes."),
+            _key("MESSAGE_SIZE_LIMIT", "50000000", "bytes", "Largest mail, in bytes."),
             _key("MESSAGE_RATELIMIT", "200/day", "rate", "Mails that one user may send."),
             _key(
                 "MESSAGE_RATELIMIT_EXEMPTION", "", "emails", "Users without that limit.", empty=True
@@ -280,7 +280,7 @@ SECTIONS = [
                 since="2024.06",
             ),
             _key("CREDENTIAL_ROUNDS", "12", "integer", "Cost of password hashes."),
-            _key("DEFAULT_QUOTA", "1000000000", "integer", "Size of a new mailbox, in bytes."),
+            _key("DEFAULT_QUOTA", "1000000000", "bytes", "Size of a new mailbox, in bytes."),
             _key("DEFAULT_SPAM_THRESHOLD", "80", "percent", "From which score on mail is spam."),
         ],
     ),

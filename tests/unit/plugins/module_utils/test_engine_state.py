@@ -163,3 +163,19 @@ def test_rootless(make_host):
 def test_rootless_podman_is_no_engine(make_host):
     files = {"/proc/7/comm": "rootlesskit\n", "/proc/7/cmdline": "rootlesskit\0buildkitd\0"}
     assert not engine_state.rootless(make_host(files))
+
+
+@pytest.mark.parametrize(
+    ("config", "version", "expected"),
+    [
+        ("{}", "26.1.4", (True, False, True)),
+        ("{}", "28.0.1", (True, True, True)),
+        ('{"userland-proxy": false, "ip6tables": true}', "26.1.4", (True, True, False)),
+        ('{"iptables": false}', "28.0.1", (False, False, True)),
+    ],
+)
+def test_how_connections_reach_containers(make_host, config, version, expected):
+    files = dict(RUNNING, **{"/etc/docker/daemon.json": config})
+    host = make_host(files, {"docker": {"/version": {"Version": version}}})
+    found = engine_state.forwarding(host)
+    assert (found["iptables"], found["ip6tables"], found["userland_proxy"]) == expected

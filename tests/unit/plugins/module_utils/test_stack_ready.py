@@ -245,3 +245,37 @@ def test_log_frames():
     frame = b"\x01\0\0\0\0\0\0\x03one" + b"\x02\0\0\0\0\0\0\x04two\n"
     assert _without_frames(frame) == b"onetwo\n"
     assert _without_frames(b"a terminal\r\n") == b"a terminal\r\n"
+
+
+MAILU = stack.get("mailu")
+
+
+def test_ports_that_stand_in_the_compose_file(make_host):
+    published = [
+        {"host_ip": "192.0.2.10", "target": 25, "published": "25"},
+        {"host_ip": "2001:db8::10", "target": 25, "published": "25"},
+        {"host_ip": "0.0.0.0", "target": 993, "published": "993"},
+    ]
+    services = {"front": {"ports": published}, "redis": {}}
+    answer = {"stdout": json.dumps({"services": services})}
+    host = make_host(
+        {
+            "/mailu/mailu.env": "HOSTNAMES=mail.example.org,b.example.org\n"
+            "SECRET_KEY=0123456789abcdef\n"
+        },
+        {"commands": {"docker compose config --format json": answer}},
+    )
+    found = stack_ready.read_settings(host, MAILU, "/mailu")
+    assert found["hostname"] == "mail.example.org"
+    assert found["services"] == ["front", "redis"]
+    assert found["ports"] == {"SMTP": ("192.0.2.10", "25"), "IMAPS": ("127.0.0.1", "993")}
+    assert found["secrets"] == {"0123456789abcdef"}
+    assert found["project"] == "mailu"
+
+
+def test_a_stack_may_have_no_web_and_leave_its_root_to_a_login(speak):
+    smtp = speak(b"220 mail.example.org ESMTP\r\n")
+    ports = {"SMTP": ("127.0.0.1", str(smtp)), "IMAPS": ("127.0.0.1", "1")}
+    found = stack_ready.probe_ports(ports, "mail.example.org", MAILU["probes"])
+    assert [item.id for item in found] == ["smtp.banner", "imap.greeting"]
+    assert [item.status for item in found] == ["ok", "fail"]
