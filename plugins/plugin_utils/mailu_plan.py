@@ -205,7 +205,7 @@ def plan(
     own = _own(options, bind_ipv4, bind_ipv6, subnet6)
     settings = config.resolve(
         mailu.STACK,
-        options["config"],
+        {"WEBROOT_REDIRECT": _web_root(options), **options["config"]},
         own,
         extra=options["config_extra"],
         option="mailu_config",
@@ -259,7 +259,8 @@ def plan(
     networks = _networks(text or "")
     # Compose makes new ones by itself, and leaves those behind that are not wanted any more.
     result["networks_changed"] = any(
-        networks[name] != compose["networks"][name] for name in networks.keys() & compose["networks"]
+        networks[name] != compose["networks"][name]
+        for name in networks.keys() & compose["networks"]
     )
     result["networks_gone"] = sorted(
         f"{compose['name']}_{name}" for name in networks.keys() - compose["networks"].keys()
@@ -401,6 +402,15 @@ def _egress(value: str, bind_ipv4: str, host: Mapping[str, Any]) -> str:
     route = (host.get("default_route") or {}).get("ipv4") or {}
     source = route.get("source") or bind_ipv4
     return "" if bind_ipv4 in ("", "0.0.0.0", source) else bind_ipv4
+
+
+def _web_root(options: Mapping[str, Any]) -> str:
+    """Where / leads unless somebody says otherwise: without it Mailu answers with 404."""
+    if options["webmail"] != "none":
+        path = options["config"].get("WEB_WEBMAIL", "/webmail")
+        # The webmail at / is there already.
+        return "" if path == "/" else path
+    return options["config"].get("WEB_ADMIN", "/admin") if options["admin"] else ""
 
 
 def _own(

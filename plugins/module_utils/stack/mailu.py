@@ -203,7 +203,8 @@ SECTIONS = [
                 "WEBROOT_REDIRECT",
                 "",
                 "text",
-                "Where / leads: a path that is enabled, none, or empty for the login.",
+                "Where / leads: a path that is enabled, none, or empty for an error 404. Unless you set "
+                "it, the role takes the webmail, else the administrators' interface.",
                 empty=True,
             ),
             _flag("API", "false", "The REST interface."),
@@ -715,8 +716,9 @@ STACK = {
     # IPv6 is on when it has a value at all.
     "ipv6_key": ("SUBNET6", None),
     "services": [service["name"] for service in SERVICES],
-    # IMAP without TLS is closed unless PORTS opens it; / leads on to a login.
-    "probes": {"imap": "IMAPS", "https_status": ["200", "301", "302", "303", "307", "308"]},
+    # IMAP without TLS is closed unless PORTS opens it. / leads on to a login, or nowhere where the web
+    # is switched off; what is wrong without a certificate is 403.
+    "probes": {"imap": "IMAPS", "https_status": ["200", "301", "302", "303", "307", "308", "404"]},
     "series": SERIES,
     "security_floor": SECURITY_FLOOR,
     "keys": [dict(key, section=title) for title, keys in SECTIONS for key in keys]

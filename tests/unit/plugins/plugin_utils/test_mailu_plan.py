@@ -253,6 +253,23 @@ def test_an_override_of_the_compose_file():
     assert result["compose"]["x-mine"] == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("given", "leads"),
+    [
+        ({}, "/webmail"),
+        ({"config": {"WEB_WEBMAIL": "/mail"}}, "/mail"),
+        ({"config": {"WEB_WEBMAIL": "/"}}, ""),
+        ({"webmail": "none"}, "/admin"),
+        ({"webmail": "none", "admin": False}, ""),
+        ({"config": {"WEBROOT_REDIRECT": "none"}}, "none"),
+    ],
+)
+def test_where_the_root_of_the_web_leads(given, leads):
+    result = plan(**given)
+    assert result["problems"] == []
+    assert result["settings"]["values"]["WEBROOT_REDIRECT"] == leads
+
+
 def test_versions():
     assert version_problem("latest") == ""
     assert "2024.06.57" in version_problem("2024.6")
