@@ -37,6 +37,14 @@ STATUS = {
     finding.SKIP: "Not looked at, because it was skipped by name or does not apply.",
 }
 
+TITLES = {"dns": "DNS"}
+
+#: Subjects that other modules than preflight look at.
+ELSEWHERE = {
+    "dns": "Looked at from the controller, by the module `dns_audit`.",
+    "delivery": "Looked at on a server that runs, by the module `delivery_log_info`.",
+}
+
 
 def render() -> str:
     """Return the page."""
@@ -48,12 +56,12 @@ def render() -> str:
         ),
     ]
     subject = ""
-    for check in (*catalogue.CHECKS, *catalogue.dns_checks()):
+    for check in (*catalogue.CHECKS, *catalogue.dns_checks(), *catalogue.doctor_checks()):
         if check.subject != subject:
             subject = check.subject
-            parts += ["", f"## {subject.capitalize() if subject != 'dns' else 'DNS'}"]
-            if subject == "dns":
-                parts += ["", "Looked at from the controller, by the module `dns_audit`."]
+            parts += ["", f"## {TITLES.get(subject, subject.capitalize())}"]
+            if subject in ELSEWHERE:
+                parts += ["", ELSEWHERE[subject]]
         text = (inspect.getdoc(check.look) or "").replace("``", "`")
         parts += ["", f"### `{check.id}`: {check.title}", "", text]
     parts += [

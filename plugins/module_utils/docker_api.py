@@ -20,6 +20,13 @@ class DockerError(Exception):
     """The engine did not answer, or answered with an error; the text says which."""
 
 
+def containers_question(project: str) -> str:
+    """Return the question for all containers of a Compose project but one-off ones."""
+    labels = ["com.docker.compose.project=" + project, "com.docker.compose.oneoff=False"]
+    query = urlencode({"all": "1", "filters": json.dumps({"label": labels})})
+    return "/containers/json?" + query
+
+
 class DockerApi:
     """A Docker engine that can be asked.
 
@@ -83,9 +90,7 @@ class DockerApi:
         Raises:
             DockerError: see :meth:`read`.
         """
-        labels = ["com.docker.compose.project=" + project, "com.docker.compose.oneoff=False"]
-        query = urlencode({"all": "1", "filters": json.dumps({"label": labels})})
-        found = self.ask("/containers/json?" + query)
+        found = self.ask(containers_question(project))
         return [self.ask("/containers/{0}/json".format(entry["Id"])) for entry in found]
 
     def log_tail(self, container: str, lines: int = 10) -> list[str]:

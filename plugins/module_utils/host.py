@@ -38,6 +38,7 @@ from typing import (
     Callable,
     Collection,
     Iterable,
+    Iterator,
     Mapping,
     NamedTuple,
     Sequence,
@@ -213,6 +214,35 @@ class Host:
         except OSError:
             return None
 
+    def blocks(self, path: str, size: int = 1 << 20) -> Iterator[bytes]:
+        """Yield a file's content in pieces, unpacked when its name ends in .gz, .bz2 or .xz.
+
+        Args:
+            path: the file, however large.
+            size: bytes of a piece.
+
+        Raises:
+            HostError: it cannot be read, or its packed form is damaged; what could be read was
+                yielded before.
+        """
+        import bz2
+        import gzip
+        import lzma
+        import zlib
+
+        readers = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+        try:
+            with readers.get(os.path.splitext(path)[1], open)(self._path(path), "rb") as stream:
+                while True:
+                    block = stream.read(size)
+                    if not block:
+                        return
+                    yield block
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise HostError(
+                "{0}: {1}".format(path, getattr(error, "strerror", None) or error)
+            ) from error
+
     def exists(self, path: str) -> bool:
         """Tell whether there is something at ``path``; a link that leads nowhere does not count."""
         return os.path.exists(self._path(path))
@@ -386,6 +416,58 @@ class Host:
         if note:
             text = text + ("\n" if text and not text.endswith("\n") else "") + note
         return Result(rc, stdout.decode("utf-8", "replace"), text)
+
+    def output(self, argv: Sequence[str], size: int = 1 << 20) -> Iterator[bytes]:
+        """Run a program like :meth:`run`, and yield its standard output in pieces as they come.
+
+        It is ended when nobody wants more of it. Its errors are not read.
+
+        Args:
+            argv: program and arguments.
+            size: the most bytes of a piece.
+
+        Raises:
+            HostError: it cannot be run, or ended with an error; what it said before was yielded.
+        """
+        argv = list(argv)
+        if not self.real:
+            recorded = self.run(argv)
+            if recorded.stdout:
+                yield recorded.stdout.encode("utf-8")
+            if recorded.rc != 0:
+                raise HostError("{0} ended with {1}".format(" ".join(argv), recorded.rc))
+            return
+
+        import subprocess
+
+        environment = dict(os.environ, LC_ALL="C", LANGUAGE="C")
+        environment["PATH"] = ":".join(self._search_path())
+        try:
+            # run_command() keeps the whole output.
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        except OSError as error:
+            raise HostError("{0}: {1}".format(argv[0], error.strerror)) from error
+        assert process.stdout is not None
+        try:
+            while True:
+                block = process.stdout.read(size)
+                if not block:
+                    break
+                yield block
+        except GeneratorExit:
+            process.kill()
+            raise
+        finally:
+            process.stdout.close()
+            process.wait()
+        if process.returncode != 0:
+            raise HostError("{0} ended with {1}".format(" ".join(argv), process.returncode))
 
     def units(self, names: Sequence[str]) -> dict[str, Unit]:
         """Return what systemd says of each unit; one that does not exist is ``not-found``.

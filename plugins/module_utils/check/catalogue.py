@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable, NamedTuple
+from typing import Any, Iterable
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
     clock,
@@ -21,35 +21,16 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.check import (
     security,
     services,
 )
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check.look import (
+    Check,
+    at_once,
+)
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
     SKIP,
-    UNKNOWN,
     WARN,
     Finding,
 )
-
-
-class Check(NamedTuple):
-    """A check.
-
-    Attributes:
-        id: ``subject.name``.
-        title: what is looked at, in a few words.
-        source: name of the page, among the stack's ``sources``, that has the rule; or its URL.
-        look: the check itself, ``(host, need) -> list[Finding]``.
-    """
-
-    id: str
-    title: str
-    source: str
-    look: Callable[[Any, Any], list[Finding]]
-
-    @property
-    def subject(self) -> str:
-        """The part of the id before the dot."""
-        return self.id.partition(".")[0]
-
 
 # Each subject's file lists its own checks; the order here is that of a report.
 SUBJECTS = (
@@ -155,6 +136,20 @@ def dns_checks() -> tuple[Check, ...]:
     return tuple(Check(*row) for row in dns.LOOK)
 
 
+#: Files of checks for a mail server that runs, each called by a module of its own. They are no part
+#: of the preflight, and what is looked at is not a host but what the module found out.
+DOCTOR_SUBJECTS = ("delivery",)
+
+
+def doctor_checks() -> tuple[Check, ...]:
+    """Return the checks of :data:`DOCTOR_SUBJECTS`; for the docs, like :func:`dns_checks`."""
+    import importlib
+
+    folder = __name__.rpartition(".")[0]
+    files = [importlib.import_module(folder + "." + name) for name in DOCTOR_SUBJECTS]
+    return tuple(Check(*row) for file in files for row in file.LOOK)
+
+
 def ids() -> tuple[str, ...]:
     """Return the id of every check, those of the DNS at the end."""
     return tuple(check.id for check in CHECKS) + DNS_IDS
@@ -222,47 +217,12 @@ def run(
     notes.update(dict.fromkeys(select("accept", accept), " (accepted by name)"))
     chosen = [check for check in checks if not only_ids or check.id in only_ids]
     findings = []
-    looked = _look_at_once([check for check in chosen if check.id not in skipped], subject, need)
+    looked = at_once([check for check in chosen if check.id not in skipped], subject, need)
     for check in chosen:
-        source = check.source if "://" in check.source else need.sources.get(check.source, "")
         found = looked.get(check.id, [Finding("", SKIP, "", "not looked at: skipped by name", "")])
         for finding in found:
-            finding = finding._replace(id=check.id, title=check.title, source=source)
+            finding = check.named(finding, need.sources)
             if finding.status == FAIL and check.id in notes:
                 finding = finding._replace(status=WARN, observed=finding.observed + notes[check.id])
             findings.append(finding)
     return findings
-
-
-def _look_at_once(checks: list[Check], subject: Any, need: Any) -> dict[str, list[Finding]]:
-    """Run each check in a thread of its own; return the findings by the check's id."""
-    import threading
-
-    found: dict[str, list[Finding]] = {}
-
-    def look(check: Check) -> None:
-        found[check.id] = _look(check, subject, need)
-
-    threads = [threading.Thread(target=look, args=(check,)) for check in checks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
-
-
-def _look(check: Check, subject: Any, need: Any) -> list[Finding]:
-    """Run one check; whatever keeps it from looking is an answer too."""
-    try:
-        return check.look(subject, need)
-    except Exception as error:  # noqa: BLE001 - any error of a check is its answer
-        return [
-            Finding(
-                "",
-                UNKNOWN,
-                "",
-                "could not look: {0}".format(error or type(error).__name__),
-                "an answer",
-                "Run the check as root; if that does not help, look at this by hand.",
-            )
-        ]
