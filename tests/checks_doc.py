@@ -43,6 +43,7 @@ TITLES = {"dns": "DNS"}
 ELSEWHERE = {
     "dns": "Looked at from the controller, by the module `dns_audit`.",
     "delivery": "Looked at on a server that runs, by the module `delivery_log_info`.",
+    "queue": "Looked at on a server that runs, by the module `mail_queue_info`.",
 }
 
 

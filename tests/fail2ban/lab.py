@@ -239,8 +239,7 @@ class Lab(firewall_lab.Lab):
             f"iptables-{self.variant}-save; ip6tables-{self.variant}-save;"
             "nft list ruleset inet 2>/dev/null; ipset save"
         )
-        text = re.sub(r"^#.*\n|\[\d+:\d+\]|counter packets \d+ bytes \d+", "", text, flags=re.M)
-        return text
+        return re.sub(r"^#.*\n|\[\d+:\d+\]|counter packets \d+ bytes \d+", "", text, flags=re.M)
 
     def reach(self, source):
         """Return which of PORTS answer (kind:port), by family, to a pair of addresses."""
