@@ -44,6 +44,7 @@ ELSEWHERE = {
     "dns": "Looked at from the controller, by the module `dns_audit`.",
     "delivery": "Looked at on a server that runs, by the module `delivery_log_info`.",
     "queue": "Looked at on a server that runs, by the module `mail_queue_info`.",
+    "blocklist": "Looked at from the controller, by the module `blocklist_info`.",
 }
 
 

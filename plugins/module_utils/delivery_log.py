@@ -8,7 +8,7 @@ Everything kept is limited in number, so that a log of any length takes the same
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import OrderedDict, deque
 from typing import Any, Callable, Iterable, Sequence
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
@@ -142,7 +142,7 @@ class Tally:
         self.reasons: dict[tuple[str, str], Reason] = {}
         self.destinations: dict[str, Destination] = {}
         #: What is still waiting, by queue id and recipient.
-        self.waiting: dict[str, dict[str, tuple[Kind, Delivery]]] = {}
+        self.waiting: OrderedDict[str, dict[str, tuple[Kind, Delivery]]] = OrderedDict()
         #: What daemons complained of: text -> times and the last time.
         self.troubles: dict[str, tuple[int, Trouble]] = {}
         #: Attempts that another server took, and destinations that timed out since the last one.
@@ -197,7 +197,7 @@ class Tally:
             return
         if entry.status == DEFERRED:
             if entry.queue_id not in self.waiting and len(self.waiting) >= _WAITING:
-                del self.waiting[next(iter(self.waiting))]
+                self.waiting.popitem(last=False)
             self.waiting.setdefault(entry.queue_id, {})[entry.recipient] = (kind, entry)
             return
         recipients = self.waiting.get(entry.queue_id)

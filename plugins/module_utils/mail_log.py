@@ -14,6 +14,7 @@ Sources: bounce(8), qmgr(8), smtp(8) and smtpd(8) of Postfix; the sendmail opera
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from typing import Any, Iterable, Iterator, NamedTuple, Union
 
 SENT = "sent"
@@ -269,9 +270,9 @@ class Reader:
         self._since = since
         self._joined = joined
         # By queue id: the sender.
-        self._senders: dict[bytes, bytes] = {}
+        self._senders: OrderedDict[bytes, bytes] = OrderedDict()
         # By qmail's number of a delivery: message, channel, recipient.
-        self._starts: dict[bytes, tuple[bytes, bytes, bytes]] = {}
+        self._starts: OrderedDict[bytes, tuple[bytes, bytes, bytes]] = OrderedDict()
         self._clock = Clock(0)
         #: Bytes and lines seen, and those lines that were in a container's log and no JSON.
         self.bytes = 0
@@ -594,10 +595,11 @@ def _interesting(block: bytes) -> list[bytes]:
     return [block[begin : ends[begin]] for begin in sorted(ends)]
 
 
-def _put(table: dict[bytes, Any], key: bytes, value: Any, limit: int) -> None:
+def _put(table: OrderedDict[bytes, Any], key: bytes, value: Any, limit: int) -> None:
     """Remember a value; the oldest one is forgotten when there are too many."""
     if key not in table and len(table) >= limit:
-        del table[next(iter(table))]
+        # A plain dict looks for its first key among all that were deleted.
+        table.popitem(last=False)
     table[key] = value
 
 
