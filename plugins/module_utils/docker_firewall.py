@@ -135,7 +135,7 @@ class Plan(NamedTuple):
     files: tuple[file_write.Change, ...]
     remove: tuple[str, ...]
     payload: Mapping[str, str]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
     closed: tuple[str, ...] = ()
 
     @property
@@ -159,6 +159,20 @@ class Plan(NamedTuple):
             if item.changed and not item.path.endswith("ipset.rules") and not self.parts:
                 shown.append(item.diff())
         return shown
+
+
+class Difference(NamedTuple):
+    """What a backend finds; see :class:`Plan` for what the names mean.
+
+    Attributes:
+        files: what is to lie on the host, by name.
+    """
+
+    variant: str
+    parts: tuple[Part, ...]
+    commands: tuple[Command, ...]
+    certain: bool
+    files: Mapping[str, firewall_files.File]
 
 
 # -- looking ---------------------------------------------------------------------------------------
@@ -293,8 +307,17 @@ def controller_packet(host: Host, controller: str = "") -> ruleset.Packet | None
 # -- deciding --------------------------------------------------------------------------------------
 
 
-def choose(host: Host, wanted: str, there: Engine, rules: Kernel) -> tuple[str, str, list[str]]:
+def choose(
+    host: Host, wanted: str, there: Engine, rules: Kernel, foretell: bool = False
+) -> tuple[str, str, list[str]]:
     """Return the backend, why it is that one, and warnings.
+
+    Args:
+        host: the host.
+        wanted: one of :data:`BACKENDS`.
+        there: what there is to know of the engine.
+        rules: what the kernel has.
+        foretell: programs that are missing will be there in time.
 
     Raises:
         FirewallError: the one that is wanted, or needed, cannot do it.
@@ -334,7 +357,7 @@ def choose(host: Host, wanted: str, there: Engine, rules: Kernel) -> tuple[str, 
         return NFTABLES, "as told", warnings
     if must:
         return NFTABLES, must, warnings
-    if should and rules.nft:
+    if should and (rules.nft or foretell):
         return NFTABLES, should, warnings
     if should:
         warnings.append(
@@ -412,10 +435,28 @@ def plan(
     _refuse_foreign_bridges(host, rules)
     rules = ruleset.with_proxied(rules, proxied(host))
     now = kernel(host)
-    chosen, reason, warnings = choose(host, backend, there or engine(host), now)
-    by_backend = _plan_nftables if chosen == NFTABLES else _plan_iptables
-    planned = by_backend(host, rules, now, reason, warnings, path, foretell)
-    return planned._replace(closed=tuple("{0} {1}".format(*item) for item in rules.proxied))
+    chosen, reason, warnings = choose(host, backend, there or engine(host), now, foretell)
+    if chosen == NFTABLES:
+        found = _compare_nftables(host, rules, now, reason, path, foretell)
+        warnings += _flush_warnings(host)
+    else:
+        found = _compare_iptables(host, rules, now, foretell)
+        for family, saved in now.saved.get(found.variant, {}).items():
+            warnings += _accepted(saved, family)
+    return Plan(
+        backend=chosen,
+        variant=found.variant,
+        reason=reason,
+        parts=found.parts,
+        commands=found.commands,
+        certain=found.certain,
+        directory=path,
+        files=_file_changes(host, path, found.files),
+        remove=_stale(host, path, found.files),
+        payload=firewall_files.texts(found.files),
+        warnings=tuple(warnings),
+        closed=tuple("{0} {1}".format(*item) for item in rules.proxied),
+    )
 
 
 def plan_removal(host: Host, path: str = PATH) -> Plan:
@@ -425,17 +466,16 @@ def plan_removal(host: Host, path: str = PATH) -> Plan:
     table_parts, table_commands = _without_table(now)
     set_parts, set_commands = _without_sets(_sets_there(host), {})
     return Plan(
-        "",
-        "",
-        "",
-        (*parts, *table_parts, *set_parts),
-        (*commands, *table_commands, *set_commands),
-        True,
-        path,
-        (),
-        _stale(host, path, {}),
-        {},
-        (),
+        backend="",
+        variant="",
+        reason="",
+        parts=(*parts, *table_parts, *set_parts),
+        commands=(*commands, *table_commands, *set_commands),
+        certain=True,
+        directory=path,
+        files=(),
+        remove=_stale(host, path, {}),
+        payload={},
     )
 
 
@@ -474,6 +514,7 @@ def write(host: Host, planned: Plan) -> bool:
 def result(planned: Plan) -> dict[str, Any]:
     """Return what a module says of a plan."""
     return {
+        "differs": planned.changed,
         "backend": planned.backend,
         "variant": planned.variant,
         "reason": planned.reason,
@@ -487,15 +528,7 @@ def result(planned: Plan) -> dict[str, Any]:
 # -- iptables --------------------------------------------------------------------------------------
 
 
-def _plan_iptables(
-    host: Host,
-    rules: Ruleset,
-    now: Kernel,
-    reason: str,
-    warnings: list[str],
-    path: str,
-    foretell: bool,
-) -> Plan:
+def _compare_iptables(host: Host, rules: Ruleset, now: Kernel, foretell: bool) -> Difference:
     variant = _variant(now)
     if not variant:
         if not foretell:
@@ -517,8 +550,8 @@ def _plan_iptables(
         missed = firewall_iptables.way_round(saved.get(family, _ABSENT))
         if missed:
             raise FirewallError(
-                "rules in DOCKER-USER would have no effect on {0}: {1}. Restart the engine "
-                "(systemctl restart docker), or use backend nftables".format(family, missed)
+                "rules in DOCKER-USER would have no effect on {0}: {1}. Have the engine put it first "
+                "({2}), or use backend nftables".format(family, missed, engine_state.renewal(host))
             )
     parts, commands = [], []
     if sets or _may_have_sets(saved):
@@ -537,7 +570,6 @@ def _plan_iptables(
         if part:
             parts.append(part)
             commands.append(command)
-        warnings += _accepted(saved.get(family, _ABSENT), family)
     # What is ours elsewhere goes only now, so that no moment is without rules.
     for more_parts, more_commands in (
         _without_iptables(now, (variant,)),
@@ -547,19 +579,7 @@ def _plan_iptables(
         parts += more_parts
         commands += more_commands
     files = firewall_files.iptables(rules, suffix, now.families)
-    return Plan(
-        IPTABLES,
-        variant,
-        reason,
-        tuple(parts),
-        tuple(commands),
-        certain,
-        path,
-        _file_changes(host, path, files),
-        _stale(host, path, files),
-        firewall_files.texts(files),
-        tuple(warnings),
-    )
+    return Difference(variant, tuple(parts), tuple(commands), certain, files)
 
 
 def _family(
@@ -784,15 +804,9 @@ def _set_part(name: str, before: set[str] | None, after: set[str] | None) -> Par
 # -- nftables --------------------------------------------------------------------------------------
 
 
-def _plan_nftables(
-    host: Host,
-    rules: Ruleset,
-    now: Kernel,
-    reason: str,
-    warnings: list[str],
-    path: str,
-    foretell: bool,
-) -> Plan:
+def _compare_nftables(
+    host: Host, rules: Ruleset, now: Kernel, reason: str, path: str, foretell: bool
+) -> Difference:
     if not now.nft and not foretell:
         raise FirewallError(
             "there is no program nft, and it is needed: {0}. Install the package nftables".format(
@@ -838,28 +852,8 @@ def _plan_nftables(
     ):
         parts += more_parts
         commands += more_commands
-    flushing = _flushes(host)
-    if flushing:
-        warnings.append(
-            "{0} has 'flush ruleset', and nftables.service is enabled: its reload takes these "
-            "rules away and the engine's with them. Replace the line by flushing its own "
-            "tables".format(flushing)
-        )
-    variant = now.suffixes.get(now.usual, "")
-    files = firewall_files.nftables(rules, variant, now.families)
-    return Plan(
-        NFTABLES,
-        "",
-        reason,
-        tuple(parts),
-        tuple(commands),
-        certain,
-        path,
-        _file_changes(host, path, files),
-        _stale(host, path, files),
-        firewall_files.texts(files),
-        tuple(warnings),
-    )
+    files = firewall_files.nftables(rules, now.suffixes.get(now.usual, ""), now.families)
+    return Difference("", tuple(parts), tuple(commands), certain, files)
 
 
 def _without_table(now: Kernel) -> tuple[list[Part], list[Command]]:
@@ -872,14 +866,16 @@ def _without_table(now: Kernel) -> tuple[list[Part], list[Command]]:
     ]
 
 
-def _flushes(host: Host) -> str:
-    """Return the configuration of nftables.service that would take all rules away."""
+def _flush_warnings(host: Host) -> list[str]:
+    """Return a warning for a configuration of nftables.service that would take all rules away."""
     if not host.glob("/etc/systemd/system/*.wants/nftables.service"):
-        return ""
-    for path in _NFT_CONFIGURATION:
-        if re.search(r"^\s*flush\s+ruleset", host.read(path) or "", re.M):
-            return path
-    return ""
+        return []
+    return [
+        "{0} has 'flush ruleset', and nftables.service is enabled: its reload takes these rules "
+        "away and the engine's with them. Replace the line by flushing its own tables".format(path)
+        for path in _NFT_CONFIGURATION
+        if re.search(r"^\s*flush\s+ruleset", host.read(path) or "", re.M)
+    ]
 
 
 # -- what stands against it ------------------------------------------------------------------------

@@ -20,6 +20,9 @@ RULES = "/etc/mailhost/firewall"
 #: The program that the units run.
 PROGRAM = "/usr/local/sbin/mailhost-firewall"
 
+#: The program of the role fail2ban. Its ``check`` makes anew what bans lost in the packet filter.
+BANS_PROGRAM = "/usr/local/sbin/mailhost-fail2ban"
+
 #: The rules as they were before a change, until it is confirmed. A reboot does not take them away.
 KEPT = "/var/lib/mailhost-firewall"
 
@@ -31,6 +34,10 @@ ROLLBACK = "mailhost-firewall-rollback"
 _UNITS = "/etc/systemd/system"
 
 CONFLICTS = ("fail", "disable", "coexist")
+
+#: Least and most seconds between two looks at the rules, and until a change is taken back.
+INTERVALS = (5, 3600)
+ROLLBACKS = (30, 3600)
 
 _FIREWALLD = "firewalld.service"
 _FAIL2BAN = "fail2ban.service"
@@ -105,6 +112,7 @@ export PATH LC_ALL
 umask 077
 RULES={rules}
 KEPT={kept}
+BANS={bans}
 SEEN=/run/mailhost-firewall
 mkdir -p "$SEEN"
 
@@ -150,6 +158,7 @@ state() {{
 
 # Chains of fail2ban that nothing leads to any more: it would go on banning, without effect.
 orphans() {{
+    knows_bans && return
     for program in iptables ip6tables; do
         command -v "$program-save" >/dev/null || continue
         "$program-save" 2>/dev/null | awk -v program="$program" '
@@ -159,9 +168,16 @@ orphans() {{
     done
 }}
 
-# It makes its chains anew when it starts; a reload does not.
+# The program of the role fail2ban knows what its bans need, and makes only that anew.
+knows_bans() {{
+    [ -x "$BANS" ]
+}}
+
+# fail2ban makes its chains anew when it starts; a reload does not.
 refresh_bans() {{
-    if systemctl -q is-active fail2ban.service; then
+    if knows_bans; then
+        "$BANS" check 9>&-
+    elif systemctl -q is-active fail2ban.service; then
         echo "<5>fail2ban is restarted, so that it makes its chains anew"
         systemctl --no-block restart fail2ban.service
     fi
@@ -307,6 +323,7 @@ def texts(interval: int) -> dict[str, tuple[str, int]]:
         "rules": RULES,
         "program": PROGRAM,
         "kept": KEPT,
+        "bans": BANS_PROGRAM,
         "rollback": ROLLBACK,
         "interval": interval,
     }
@@ -316,6 +333,21 @@ def texts(interval: int) -> dict[str, tuple[str, int]]:
         "{0}/{1}".format(_UNITS, CHECK): (_CHECK_TEXT.format(**words), 0o644),
         "{0}/{1}".format(_UNITS, TIMER): (_TIMER_TEXT.format(**words), 0o644),
     }
+
+
+def refuse_number(option: str, value: int, allowed: tuple[int, int]) -> None:
+    """Refuse seconds that are too few or too many.
+
+    Args:
+        option: what they are called.
+        value: the seconds.
+        allowed: :data:`INTERVALS` or :data:`ROLLBACKS`.
+
+    Raises:
+        GuardError: they are; the text names all three.
+    """
+    if not allowed[0] <= value <= allowed[1]:
+        raise GuardError("{0} is {1}; allowed: {2} to {3}".format(option, value, *allowed))
 
 
 def conflicts(host: Host) -> list[str]:
@@ -339,14 +371,12 @@ def plan(host: Host, conflict: str = "fail", interval: int = 15) -> Plan:
     Args:
         host: the host.
         conflict: what is to become of other firewalls, one of :data:`CONFLICTS`.
-        interval: see :func:`texts`.
+        interval: see :func:`texts`; :func:`refuse_number` has looked at it.
 
     Raises:
         GuardError: another firewall is in force, or systemd does not answer.
         file_write.FileWriteError: a file cannot be read.
     """
-    if not 5 <= interval <= 3600:
-        raise GuardError("interval is {0}; allowed: 5 to 3600".format(interval))
     others = conflicts(host)
     if others and conflict == "fail":
         raise GuardError(

@@ -36,22 +36,63 @@ BRIDGES = ("docker0", "docker_gwbridge", "br-+")
 
 RATE_UNITS = ("second", "minute", "hour", "day")
 
+_RULE_OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "service": {"type": "str"},
+    "ports": {"type": "list", "elements": "str"},
+    "protocol": {"type": "str", "default": "tcp", "choices": list(PROTOCOLS)},
+    "sources": {"type": "list", "elements": "str"},
+    "set": {"type": "str"},
+    "families": {
+        "type": "list",
+        "elements": "str",
+        "default": list(FAMILIES),
+        "choices": list(FAMILIES),
+    },
+    "addresses": {"type": "list", "elements": "str"},
+    "action": {"type": "str", "default": ALLOW, "choices": list(ACTIONS)},
+    "rate": {"type": "str", "default": "10/minute"},
+    "burst": {"type": "int", "default": 5},
+    "log": {"type": "bool", "default": False},
+    "comment": {"type": "str", "default": ""},
+}
+_POLICY_OPTION = {"type": "str", "choices": [ALLOW, DROP, REJECT]}
+
+#: What :func:`build` takes, as Ansible's argument spec has it; a set may name a file with entries.
+OPTIONS = {
+    "stack": {"type": "str", "choices": stacks.names()},
+    "config": {"type": "dict", "default": {}},
+    "rules": {"type": "list", "elements": "dict", "default": [], "options": _RULE_OPTIONS},
+    "host_rules": {"type": "list", "elements": "dict", "default": [], "options": _RULE_OPTIONS},
+    "sets": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "entries": {"type": "list", "elements": "str", "default": []},
+            "path": {"type": "path"},
+        },
+    },
+    "policy": dict(_POLICY_OPTION, default=DROP),
+    "host_policy": dict(_POLICY_OPTION, default=ALLOW),
+    "ssh_ports": {"type": "list", "elements": "int", "default": [22]},
+    "admin_sources": {"type": "list", "elements": "str", "default": []},
+    "bridges": {"type": "list", "elements": "str", "default": list(BRIDGES)},
+    "snat": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "to": {"type": "str", "required": True},
+            "source": {"type": "str"},
+            "ports": {"type": "list", "elements": "str", "default": ["25"]},
+        },
+    },
+}
+
 #: Keys of a rule as administrators write it.
-RULE_KEYS = (
-    "name",
-    "service",
-    "ports",
-    "protocol",
-    "sources",
-    "set",
-    "families",
-    "addresses",
-    "action",
-    "rate",
-    "burst",
-    "log",
-    "comment",
-)
+RULE_KEYS = tuple(_RULE_OPTIONS)
 SET_KEYS = ("name", "entries")
 SNAT_KEYS = ("source", "to", "ports")
 

@@ -348,6 +348,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+differs:
+  description:
+    - Whether something was to be changed, as it was before. C(changed) may be false all the same where
+      only the spelling differed.
+  returned: success
+  type: bool
 backend:
   description: C(iptables) or C(nftables); empty with O(state=absent).
   returned: success
@@ -392,70 +398,15 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     docker_firewall,
     file_write,
     ruleset,
-    stack,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
-
-RULE = {
-    "name": {"type": "str", "required": True},
-    "service": {"type": "str"},
-    "ports": {"type": "list", "elements": "str"},
-    "protocol": {"type": "str", "default": "tcp", "choices": ["tcp", "udp"]},
-    "sources": {"type": "list", "elements": "str"},
-    "set": {"type": "str"},
-    "families": {
-        "type": "list",
-        "elements": "str",
-        "default": ["ipv4", "ipv6"],
-        "choices": ["ipv4", "ipv6"],
-    },
-    "addresses": {"type": "list", "elements": "str"},
-    "action": {"type": "str", "default": "allow", "choices": ["allow", "drop", "reject", "limit"]},
-    "rate": {"type": "str", "default": "10/minute"},
-    "burst": {"type": "int", "default": 5},
-    "log": {"type": "bool", "default": False},
-    "comment": {"type": "str", "default": ""},
-}
-POLICY = {"type": "str", "choices": ["allow", "drop", "reject"]}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
-            "stack": {"type": "str", "choices": stack.names()},
-            "config": {"type": "dict", "default": {}},
-            "rules": {"type": "list", "elements": "dict", "default": [], "options": RULE},
-            "host_rules": {"type": "list", "elements": "dict", "default": [], "options": RULE},
-            "sets": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "entries": {"type": "list", "elements": "str", "default": []},
-                    "path": {"type": "path"},
-                },
-            },
-            "policy": dict(POLICY, default="drop"),
-            "host_policy": dict(POLICY, default="allow"),
-            "ssh_ports": {"type": "list", "elements": "int", "default": [22]},
-            "admin_sources": {"type": "list", "elements": "str", "default": []},
-            "bridges": {
-                "type": "list",
-                "elements": "str",
-                "default": ["docker0", "docker_gwbridge", "br-+"],
-            },
-            "snat": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "to": {"type": "str", "required": True},
-                    "source": {"type": "str"},
-                    "ports": {"type": "list", "elements": "str", "default": ["25"]},
-                },
-            },
+            **ruleset.OPTIONS,
             "backend": {
                 "type": "str",
                 "default": "auto",

@@ -14,7 +14,8 @@ author:
 description:
   - Installs a unit of systemd that loads the rules of M(postmaster.mailhost.docker_firewall) before
     the engine starts, at boot and at every restart of the engine, and a timer that loads them again
-    after somebody has taken them away. fail2ban is restarted then, so that it makes its chains anew.
+    after somebody has taken them away. fail2ban is restarted then, so that it makes its chains anew;
+    where C(/usr/local/sbin/mailhost-fail2ban) is installed, its C(check) is run instead.
   - Before a change of the rules, O(state=armed) keeps the present ones and has the host go back to
     them by itself. O(state=confirmed), called over a new connection, keeps the change.
   - Looks for other firewalls that are in force.
@@ -131,9 +132,11 @@ def main() -> None:
     host = Host()
     state = module.params["state"]
     seconds = module.params["rollback_seconds"]
-    if not 30 <= seconds <= 3600:
-        module.fail_json(msg="rollback_seconds is {0}; allowed: 30 to 3600".format(seconds))
     try:
+        firewall_guard.refuse_number("rollback_seconds", seconds, firewall_guard.ROLLBACKS)
+        firewall_guard.refuse_number(
+            "interval", module.params["interval"], firewall_guard.INTERVALS
+        )
         # Neither is a change of its own: what is armed and confirmed is the change of the rules.
         if state in ("armed", "confirmed"):
             if not module.check_mode:

@@ -108,6 +108,11 @@ def test_the_harder_backend_where_docker_user_is_unsteady(machine):
     backend, _reason, warnings = chosen(without, "auto", Engine("26.1.5"))
     assert backend == "iptables"
     assert "install the package nftables" in warnings[0]
+    # Where it is about to be installed, that is no news.
+    foretold = docker_firewall.choose(
+        without, "auto", Engine("26.1.5"), docker_firewall.kernel(without), foretell=True
+    )
+    assert (foretold[0], foretold[2]) == ("nftables", [])
 
 
 def test_firewalld_that_runs(machine):

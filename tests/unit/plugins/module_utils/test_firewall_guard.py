@@ -82,9 +82,15 @@ def test_another_interval_starts_the_timer_anew(make_host):
 
 
 @pytest.mark.parametrize("interval", [4, 0, -1, 3601])
-def test_an_interval_out_of_range(make_host, interval):
+def test_an_interval_out_of_range(interval):
     with pytest.raises(GuardError, match="interval is {0}; allowed: 5 to 3600".format(interval)):
-        guard.plan(made(make_host), interval=interval)
+        guard.refuse_number("interval", interval, guard.INTERVALS)
+
+
+@pytest.mark.parametrize("seconds", [29, 0, 3601])
+def test_seconds_until_the_way_back_out_of_range(seconds):
+    with pytest.raises(GuardError, match="rollback_seconds is {0}; allowed: 30".format(seconds)):
+        guard.refuse_number("rollback_seconds", seconds, guard.ROLLBACKS)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +211,7 @@ class Machine:
         self.bin = place / "bin"
         self.bin.mkdir()
         text = guard.texts(15)[guard.PROGRAM][0]
-        for path in (guard.RULES, guard.KEPT, "/run/mailhost-firewall"):
+        for path in (guard.RULES, guard.KEPT, guard.BANS_PROGRAM, "/run/mailhost-firewall"):
             text = text.replace("={0}\n".format(path), "={0}{1}\n".format(place, path))
         text = text.replace("PATH=/usr/local/sbin", "PATH={0}:/usr/local/sbin".format(self.bin))
         self.program = place / "mailhost-firewall"
@@ -286,6 +292,23 @@ def test_chains_of_fail2ban_without_a_jump(machine):
     bans.write_text(":f2b-mail - [0:0]\n-A f2b-mail -j RETURN\n")
     assert "fail2ban is restarted" in machine.call("check").stdout
     # One that it left behind itself does not have it restarted for ever.
+    assert machine.call("check").stdout == ""
+
+
+def test_the_program_of_fail2bans_role_looks_after_bans_itself(machine):
+    (machine.place / "fail2ban.service").touch()
+    program = machine.place / guard.BANS_PROGRAM[1:]
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho bans: $*\n")
+    # One that cannot be run is none.
+    machine.kernel.write_text("none\n")
+    assert "fail2ban is restarted" in machine.call("check").stdout
+    program.chmod(0o755)
+    machine.kernel.write_text("none\n")
+    shown = machine.call("check").stdout
+    assert "bans: check\n" in shown and "fail2ban is restarted" not in shown
+    # It has a timer of its own for what is lost elsewhere.
+    (machine.place / "bans").write_text(":f2b-mail - [0:0]\n-A f2b-mail -j RETURN\n")
     assert machine.call("check").stdout == ""
 
 

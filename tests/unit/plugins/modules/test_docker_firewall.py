@@ -34,7 +34,6 @@ def test_wrong_input_is_refused(run_module, options, words):
 def test_a_rule_has_the_same_keys_everywhere():
     for option in ("rules", "host_rules"):
         assert list(OPTIONS[option]["suboptions"]) == list(ruleset.RULE_KEYS)
-    assert list(docker_firewall.RULE) == list(ruleset.RULE_KEYS)
     assert sorted(OPTIONS["snat"]["suboptions"]) == sorted(ruleset.SNAT_KEYS)
     assert set(ruleset.SET_KEYS) < set(OPTIONS["sets"]["suboptions"])
 
