@@ -36,8 +36,6 @@ _DENY = (netfilter.DROP, netfilter.REJECT)
 # Chains of mailcow's own container and of this collection, whose rules are made for both paths.
 _BOTH_PATHS = ("MAILCOW", "MAILHOST")
 
-_RESTART = "systemctl restart docker"
-
 # A range this wide is a way to say "everything else".
 _WIDE = 10000
 
@@ -97,7 +95,7 @@ def _firewalld(host: Host) -> tuple[str, str]:
     )
     if host.glob("/etc/firewalld/direct.xml"):
         observed += "; with direct rules each reload flushes DOCKER-USER and the bans in it"
-    return observed, _OFF.format("systemctl disable --now firewalld", _RESTART)
+    return observed, _OFF.format("systemctl disable --now firewalld", engine_state.renewal(host))
 
 
 def _ufw(host: Host) -> tuple[str, str]:
@@ -107,11 +105,12 @@ def _ufw(host: Host) -> tuple[str, str]:
     )
     if "DOCKER-USER" in (host.read("/etc/ufw/after.rules") or ""):
         observed += "; /etc/ufw/after.rules declares DOCKER-USER, so each reload flushes it"
-    return observed, _OFF.format("ufw disable", _RESTART)
+    return observed, _OFF.format("ufw disable", engine_state.renewal(host))
 
 
 _OFF = (
-    "Put rules for the stack's ports into the chain DOCKER-USER and switch it off: {0}; then {1}. "
+    "The firewall role takes its place with firewall_conflict: disable. By hand: put rules for the "
+    "stack's ports into the chain DOCKER-USER and switch it off: {0}; then {1}. "
     "Check beforehand that SSH stays reachable and that nothing else needs it."
 )
 
@@ -127,7 +126,7 @@ def _nftables(host: Host) -> tuple[str, str]:
                 # the host would be without its rules.
                 "Replace flush ruleset in {0} by two lines for each table of its own (add table inet "
                 "filter, and below it: delete table inet filter), and after each stop of the "
-                "service: {1}.".format(path, _RESTART),
+                "service: {1}.".format(path, engine_state.renewal(host)),
             )
     return "nftables, without flush ruleset (a stop of the service flushes all the same)", ""
 
@@ -137,7 +136,7 @@ def _iptables(host: Host) -> tuple[str, str]:
     return (
         "iptables-services: a restart replaces the engine's rules by the saved ones",
         "After each restart of it: {0}. Or: systemctl disable {1}.".format(
-            _RESTART, " ".join(names)
+            engine_state.renewal(host), " ".join(names)
         ),
     )
 
@@ -206,8 +205,9 @@ def input_rules(host: Host, need: Need) -> list[Finding]:
         for place, ports in places.items()
     )
     fix = (
-        "Put these rules into the chain DOCKER-USER, matching the published port with -m conntrack "
-        "--ctorigdstport PORT --ctdir ORIGINAL; there they concern containers."
+        "Say it in firewall_rules of the firewall role. By hand: put these rules into the chain "
+        "DOCKER-USER, matching the published port with -m conntrack --ctorigdstport PORT --ctdir "
+        "ORIGINAL; there they concern containers."
     )
     return [answer(WARN, "without effect on containers: " + observed, required, fix)]
 
@@ -350,7 +350,7 @@ def docker_user(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as e
         return [answer(SKIP, "the engine does not use iptables", required, fix)]
     rules = netfilter.ruleset(host)
     if "iptables-save" not in rules.programs and not rules.find("ip", "nat"):
-        fix = "Install iptables, then: {0}.".format(_RESTART)
+        fix = "Install iptables, then: {0}.".format(engine_state.renewal(host))
         return [answer(UNKNOWN, "there is no iptables-save", required, fix)]
     families = ["ip"]
     major = docker_engine.major(engine_state.version(host))
@@ -361,7 +361,9 @@ def docker_user(host: Host, need: Need) -> list[Finding]:  # noqa: ARG001 - as e
     for family in families:
         status, trouble = _trouble(rules, family)
         if trouble:
-            fix = "{0}. Find out what flushed the rules; see firewall.services.".format(_RESTART)
+            fix = "{0}. Find out what flushed the rules; see firewall.services.".format(
+                engine_state.renewal(host)
+            )
             title = {"ip": "IPv4", "ip6": "IPv6"}[family]
             findings.append(answer(status, "{0}: {1}".format(title, trouble), required, fix))
     return findings or [answer(OK, "all there", required)]
