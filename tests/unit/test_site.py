@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible.plugins.filter.core import combine, to_bool
+from ansible.plugins.filter.core import FilterModule
+from ansible.plugins.test.core import match
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue, need
 from jinja2.nativetypes import NativeEnvironment
@@ -19,7 +20,9 @@ UNSET = {"docker_replace": False, "docker_upgrade": False, "docker_version": ""}
 
 def render(text, **values):
     environment = NativeEnvironment()
-    environment.filters.update({"bool": to_bool, "combine": combine})
+    # Jinja's own stay: Ansible's successors of them want its own environment.
+    environment.filters = {**FilterModule().filters(), **environment.filters}
+    environment.tests["match"] = match
     return environment.from_string(text).render(values)
 
 
@@ -42,25 +45,64 @@ def test_an_old_engine_does_not_stop_the_play_that_replaces_it(settings, repaire
     assert catalogue.select("repaired", repaired) == set(repaired)
 
 
-def test_what_each_look_lets_pass():
+@pytest.mark.parametrize(
+    ("conflict", "repaired"), [("disable", ["firewall.services"]), ("fail", [])]
+)
+def test_another_firewall_is_the_firewall_roles_matter_when_it_is_told_so(conflict, repaired):
+    text = yaml.safe_load((ROOT / "roles/firewall/vars/main.yml").read_text())["__firewall_repairs"]
+    assert render(text, firewall_conflict=conflict) == repaired
+    assert catalogue.select("repaired", repaired) == set(repaired)
+
+
+@pytest.mark.parametrize("firewall", [True, False])
+def test_what_each_look_lets_pass(firewall):
     (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    values = {
+        "mailhost_stack": "mailcow",
+        "mailhost_firewall": firewall,
+        "lookup": lambda _plugin, name: values[name],
+        "__system_repairs": ["clock"],
+        "__docker_repairs": ["engine.version"],
+        "__firewall_repairs": ["firewall.services"],
+        "__mailcow_repairs": ["network.mtu"],
+    }
+    for name in ("__site_repairs_behind_system", "__site_repairs"):
+        values[name] = render(play["vars"][name], **values)
     looks = [
         task["vars"]["preflight_repaired"]
         for task in play["tasks"]
         if "preflight_repaired" in task.get("vars", {})
     ]
-    values = {
-        "__system_repairs": ["clock"],
-        "__docker_repairs": ["engine.version"],
-        "__mailcow_repairs": ["network.mtu"],
-    }
-    everything = ["clock", "engine.version", "network.mtu"]
+    everything = ["clock", "engine.version", "firewall.services", "network.mtu"]
+    if not firewall:
+        everything.remove("firewall.services")
     assert [render(look, ansible_check_mode=False, **values) for look in looks] == [
         everything,
         everything[1:],
         [],
     ]
     assert render(looks[2], ansible_check_mode=True, **values) == everything
+
+
+@pytest.mark.parametrize(
+    ("override", "published"),
+    [
+        ({}, []),
+        (
+            {"services": {"a": {"image": "x"}, "b": {"ports": ["127.0.0.1:25:25", "[::1]:25:25"]}}},
+            [],
+        ),
+        ({"services": {"a": {"ports": ["25:25"]}, "b": {"ports": [8443]}}}, ["25:25", "8443"]),
+        ({"services": {"a": {"ports": ["192.0.2.1:25:25"]}}}, ["192.0.2.1:25:25"]),
+    ],
+)
+def test_what_an_override_publishes_for_others(override, published):
+    (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    values = {"mailhost_stack": "mailcow", "mailcow_override": override}
+    found = render(
+        play["vars"]["__site_published"], lookup=lambda _plugin, name: values[name], **values
+    )
+    assert list(found) == published
 
 
 @pytest.mark.parametrize(("mtu", "repaired"), [("auto", ["network.mtu"]), (0, []), ("0", [])])
@@ -92,6 +134,10 @@ def test_larger_packets_than_the_internet_takes_are_no_mtu_of_the_way_out(mtu, t
     ],
 )
 def test_the_preflight_knows_a_stack_without_ipv6(settings, ipv6):
-    (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
-    config = render(play["vars"]["preflight_config"], **settings)
+    text = yaml.safe_load((ROOT / "roles/mailcow/vars/main.yml").read_text())[
+        "__mailcow_host_config"
+    ]
+    settings.setdefault("mailcow_config", {})
+    settings.setdefault("mailcow_enable_ipv6", "auto")
+    config = render(text, lookup=lambda _plugin, name: stack.get(name), **settings)
     assert need.from_stack(stack.get("mailcow"), config=config).ipv6 is ipv6

@@ -38,6 +38,10 @@ CASES = {
         f"rm {MC}/data/assets/ssl/dhparams.pem",
         ["Diffie-Hellman parameters beside it"],
     ),
+    "the firewall gone": (
+        "systemctl stop mailhost-firewall-check.timer && nft delete table inet mailhost",
+        ["Keep the rules in force", "Rules"],
+    ),
     "the .env link gone": (f"rm {MC}/.env", ["Compose reads mailcow.conf as .env"]),
 }
 

@@ -41,6 +41,14 @@ CASES = {
         {"mailcow_ipv6_bind": "fd99::11"},
         "of use only where ports are bound to an IPv4 address",
     ),
+    "a firewall that would not wait": (
+        {"firewall_rollback_seconds": 5},
+        "firewall_rollback_seconds is 5; allowed: 30 to 3600",
+    ),
+    "a service that the stack does not have": (
+        {"firewall_rules": [{"name": "office", "service": "gopher"}]},
+        "rule 'office': service is 'gopher'; allowed: .*HTTPS",
+    ),
     "an MTU that is none": ({"mailcow_mtu": "many"}, "mailcow_mtu is many; allowed: auto, 0"),
 }
 
