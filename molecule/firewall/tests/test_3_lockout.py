@@ -1,6 +1,10 @@
 # Copyright (c) 2026, the postmaster.mailhost authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules that shut the administrator out: refused, or taken back by the host."""
+"""Rules that shut the administrator out: refused, or taken back by the host.
+
+With iptables on mail2 while drift is undone on mail4 (test_2_drift.py), and with nftables on mail4
+while the tests here go on with mail2.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +15,38 @@ RULES = "cat /etc/mailhost/firewall/* | sha256sum; nft -s -t list table inet mai
 FILE = "/etc/mailhost/firewall/nftables.rules"
 
 
-def test_a_controller_that_cannot_come_back_gets_the_old_rules(locked_out):
-    done, cut, seconds, before, after = locked_out.result()
+def judge(host, backend, outcome):
+    done, cut, seconds, before, after = outcome
     # It was really so, and for the time that was set: 30 s.
-    assert cut == {"mail2": []}
+    assert cut == {host: []}
     assert 30 < seconds < 75
     assert done.rc != 0
     assert done.failed == ["Wait for the host", "Tell that the rules were taken back"]
     assert "the host has taken the rules from before back" in done.output
     assert after == before
-    assert is_open(hosts=["mail2"])["mail2"] == OPEN
-    again = run_on("mail2", firewall_backend="iptables")
+    assert is_open(hosts=[host])[host] == OPEN
+    again = run_on(host, firewall_backend=backend)
     assert (again.rc, again.changed) == (0, []), again.message
+
+
+def test_a_controller_that_cannot_come_back_gets_the_old_rules(locked_out):
+    judge("mail2", "iptables", locked_out.result())
+
+
+def test_drift_of_iptables_is_foretold_and_undone(locked_out_by_nftables):
+    assert locked_out_by_nftables
+    # A timer that does not come first.
+    slow = {"firewall_backend": "iptables", "firewall_check_seconds": 3600}
+    assert run_on("mail2", **slow).rc == 0
+    on(
+        "mail2",
+        "iptables -D MAILHOST 1; ip6tables -D DOCKER-USER -j MAILHOST; iptables -I INPUT -j MAILHOST-INPUT",
+    )
+    foretold = run_on("mail2", "--check", **slow)
+    assert (foretold.rc, foretold.changed) == (0, ["Rules"]), foretold.message
+    done = run_on("mail2", **slow)
+    assert (done.rc, done.changed) == (0, ["Rules"]), done.message
+    assert is_open(hosts=["mail2"])["mail2"] == OPEN
 
 
 def test_rules_that_shut_the_controller_out_are_refused():
@@ -38,11 +62,12 @@ def test_wrong_settings_are_refused_before_anything_is_changed():
     for wrong, word in (
         ({"firewall_rules": [{"name": "x", "ports": ["0"]}]}, "'x'"),
         ({"firewall_rules": [{"name": "y", "service": "gopher"}]}, "gopher"),
-        ({"firewall_rollback_seconds": 5}, "allowed: 30 to 3600"),
+        ({"firewall_rollback_seconds": 5}, "firewall_rollback_seconds is 5; allowed: 30 to 3600"),
+        ({"firewall_check_seconds": 4}, "firewall_check_seconds is 4; allowed: 5 to 3600"),
     ):
         done = run_on("mail2", **wrong)
-        assert done.rc != 0 and done.changed == [], wrong
-        assert word in done.output, wrong
+        assert done.failed == ["Refuse wrong settings before anything is changed"], wrong
+        assert word in done.message, wrong
 
 
 def test_a_reboot_before_the_confirmation_takes_the_rules_back_too():
@@ -62,3 +87,7 @@ def test_a_reboot_before_the_confirmation_takes_the_rules_back_too():
     assert on("mail2", RULES) == before
     again = run_on("mail2")
     assert (again.rc, again.changed) == (0, []), again.message
+
+
+def test_with_nftables_it_gets_the_old_rules_too(locked_out_by_nftables):
+    judge("mail4", "nftables", locked_out_by_nftables.result())
