@@ -20,6 +20,11 @@ STATUSES = (FAIL, UNKNOWN, WARN, OK, SKIP)
 FAIL_ON = (FAIL, WARN, "never")
 
 
+#: What stands behind ``observed`` of a warning that the play which asked repairs next. It stops
+#: nothing.
+REPAIRED = " (about to be repaired)"
+
+
 class Finding(NamedTuple):
     """One answer of one check.
 
@@ -80,6 +85,7 @@ def blocking(findings: Iterable[Finding], fail_on: str = FAIL) -> list[Finding]:
     Args:
         findings: what the checks found.
         fail_on: ``fail`` counts failures, ``warn`` unknowns and warnings too, ``never`` nothing.
+            What is about to be repaired never counts.
 
     Raises:
         ValueError: when ``fail_on`` is something else.
@@ -87,7 +93,11 @@ def blocking(findings: Iterable[Finding], fail_on: str = FAIL) -> list[Finding]:
     if fail_on not in FAIL_ON:
         raise ValueError("fail_on is {0!r}; allowed: {1}".format(fail_on, ", ".join(FAIL_ON)))
     counted = {FAIL: (FAIL,), WARN: (FAIL, UNKNOWN, WARN), "never": ()}[fail_on]
-    return worst_first(finding for finding in findings if finding.status in counted)
+    return worst_first(
+        finding
+        for finding in findings
+        if finding.status in counted and not finding.observed.endswith(REPAIRED)
+    )
 
 
 def summary(findings: Iterable[Finding], fail_on: str = FAIL) -> dict[str, Any]:

@@ -318,6 +318,7 @@ def main() -> None:
             only=params["only"],
             skip=params["skip"],
             accept=params["accept"],
+            fail_on=params["fail_on"],
             checks=checks,
         )
     except ValueError as error:

@@ -132,7 +132,8 @@ options:
   repaired:
     description:
       - Checks whose failure is about to be repaired by the play, by id or subject. It is reported as
-        V(warn), with the words C(about to be repaired).
+        V(warn), with the words C(about to be repaired), and counts for nothing in O(fail_on). With
+        O(fail_on=warn) that is so for warnings, too.
     type: list
     elements: str
     default: []
@@ -360,7 +361,7 @@ def main() -> None:
         findings = catalogue.run(
             host,
             demands,
-            **{name: params[name] for name in ("only", "skip", "accept", "repaired")},
+            **{name: params[name] for name in ("only", "skip", "accept", "repaired", "fail_on")},
         )
     except ValueError as error:
         module.fail_json(msg=str(error))

@@ -27,6 +27,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.check.look imp
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
     FAIL,
+    REPAIRED,
     SKIP,
     WARN,
     Finding,
@@ -190,6 +191,7 @@ def run(
     skip: Iterable[str] = (),
     accept: Iterable[str] = (),
     repaired: Iterable[str] = (),
+    fail_on: str = FAIL,
     checks: Iterable[Check] = CHECKS,
 ) -> list[Finding]:
     """Run the checks, all at the same time: most of their time is waiting for programs.
@@ -203,6 +205,7 @@ def run(
             accepted.
         repaired: ids and subjects whose failure is reported as ``warn`` too, as the play that asks
             is about to repair it.
+        fail_on: see :func:`finding.blocking`; with ``warn``, ``repaired`` is for warnings too.
         checks: the checks to choose from.
 
     Returns:
@@ -213,8 +216,11 @@ def run(
     """
     only_ids = select("only", only)
     skipped = select("skip", skip)
-    notes = dict.fromkeys(select("repaired", repaired), " (about to be repaired)")
+    notes = dict.fromkeys(select("repaired", repaired), REPAIRED)
     notes.update(dict.fromkeys(select("accept", accept), " (accepted by name)"))
+    noted = dict.fromkeys(notes, (FAIL,))
+    if fail_on == WARN:
+        noted.update((name, (FAIL, WARN)) for name in notes if notes[name] == REPAIRED)
     chosen = [check for check in checks if not only_ids or check.id in only_ids]
     findings = []
     looked = at_once([check for check in chosen if check.id not in skipped], subject, need)
@@ -222,7 +228,7 @@ def run(
         found = looked.get(check.id, [Finding("", SKIP, "", "not looked at: skipped by name", "")])
         for finding in found:
             finding = check.named(finding, need.sources)
-            if finding.status == FAIL and check.id in notes:
+            if finding.status in noted.get(check.id, ()):
                 finding = finding._replace(status=WARN, observed=finding.observed + notes[check.id])
             findings.append(finding)
     return findings

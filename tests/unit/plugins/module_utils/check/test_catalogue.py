@@ -92,6 +92,20 @@ def test_what_is_about_to_be_repaired_does_not_block(host_tree):
     assert told["resources.memory"].status == "fail"
 
 
+def test_a_warning_that_is_about_to_be_repaired_does_not_block_where_warnings_do():
+    def look(_host, _need):
+        return [finding.answer("warn", "128", "1024", "Raise it.")]
+
+    names = ["resources.inotify", "resources.redis", "resources.cpu"]
+    checks = [catalogue.Check(name, "Limits", "", look) for name in names]
+    options = {"repaired": names[:2], "accept": names[1:2], "checks": checks}
+    # What was accepted is there for good, and stops whoever wants no warnings.
+    found = catalogue.run(None, MAILCOW, fail_on="warn", **options)
+    assert [item.observed for item in found] == ["128 (about to be repaired)", "128", "128"]
+    assert [item.id for item in finding.blocking(found, "warn")] == names[1:]
+    assert [item.observed for item in catalogue.run(None, MAILCOW, **options)] == ["128"] * 3
+
+
 def test_checks_wait_for_programs_at_the_same_time(make_host):
     # Each waits for the other: one after the other they would never end.
     meeting = threading.Barrier(2, timeout=10)
