@@ -272,7 +272,9 @@ def subnets(host: Host, need: Need) -> list[Finding]:
     """Look for routes and networks of containers that overlap the stack's own network.
 
     Packets to such a neighbour would go to the stack, or the other way round; Docker refuses to make
-    a network that overlaps another of its own: ``fail``.
+    a network that overlaps another of its own: ``fail``. A wider route, such as a VPN's for all of
+    172.16.0.0/12, is a ``warn``: the stack's own is narrower and wins, and only what lies behind that
+    part of the wider one is out of reach.
     """
     import ipaddress
 
@@ -289,19 +291,21 @@ def subnets(host: Host, need: Need) -> list[Finding]:
     for network, subnet in own:
         for route in _neighbours(host, network):
             other = ipaddress.ip_network(route.network)
-            if other.version == subnet.version and other.overlaps(subnet):
-                findings.append(
-                    answer(
-                        FAIL,
-                        "{0} overlaps {1} ({2})".format(subnet, other, route.interface),
-                        required,
-                        "Choose another network for the stack, with {0}.".format(
-                            "IPV4_NETWORK or IPV6_NETWORK"
-                            if need.stack == "mailcow"
-                            else "SUBNET or SUBNET6"
-                        ),
-                    )
+            if other.version != subnet.version or not other.overlaps(subnet):
+                continue
+            fix = "Choose another network for the stack, with {0}".format(
+                "IPV4_NETWORK or IPV6_NETWORK" if need.stack == "mailcow" else "SUBNET or SUBNET6"
+            )
+            engines = route.interface.startswith(("Docker network ", "docker", "br-"))
+            if other.prefixlen < subnet.prefixlen and not engines:
+                observed = "{0} lies inside {1} ({2}), and hides that part of it".format(
+                    subnet, other, route.interface
                 )
+                fix += ", if the server has to reach anybody there."
+                findings.append(answer(WARN, observed, required, fix))
+            else:
+                observed = "{0} overlaps {1} ({2})".format(subnet, other, route.interface)
+                findings.append(answer(FAIL, observed, required, fix + "."))
     return findings or [answer(OK, "no overlap", required)]
 
 

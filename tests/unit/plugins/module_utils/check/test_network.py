@@ -155,7 +155,7 @@ def test_cloud_init_ipv6(files, status, words, make_host):
         ([("172.22.1.0", 24, "br-mailcow")], [], []),
         # Another bridge of exactly this network: the stack's own, of an engine that is down.
         ([("172.22.1.0", 24, "br-0123456789ab")], [], []),
-        ([("172.16.0.0", 12, "wg0")], [], ["172.22.1.0/24 overlaps 172.16.0.0/12 (wg0)"]),
+        ([("172.22.1.0", 24, "wg0")], [], ["172.22.1.0/24 overlaps 172.22.1.0/24 (wg0)"]),
         ([("172.22.1.128", 25, "eth1")], [], ["172.22.1.0/24 overlaps 172.22.1.128/25 (eth1)"]),
         (
             [("172.22.0.0", 16, "br-cafecafecafe")],
@@ -183,13 +183,25 @@ def test_subnets(routes, docker, found, make_host):
     assert {item.status for item in findings} == ({"fail"} if found else {"ok"})
 
 
+def test_a_wider_route_of_others_is_hidden_in_part_only(make_host):
+    files = {"/proc/net/route": HEAD + DEFAULT + route("172.16.0.0", 12, "wg0")}
+    (finding,) = network.subnets(make_host(files), MAILCOW)
+    assert finding.status == "warn"
+    assert finding.observed.startswith("172.22.1.0/24 lies inside 172.16.0.0/12 (wg0)")
+    assert "IPV4_NETWORK" in finding.fix and "reach anybody there" in finding.fix
+    # An engine that does not answer: the bridge is one of its own networks all the same.
+    files = {"/proc/net/route": HEAD + DEFAULT + route("172.22.0.0", 16, "br-cafecafecafe")}
+    (finding,) = network.subnets(make_host(files), MAILCOW)
+    assert finding.status == "fail"
+
+
 def test_ipv6_subnets(make_host):
     line = (
         "fd4d61696c6300000000000000000000 30 {0} 00 {0} 00000100 00000001 00000000 00000001 wg0\n"
     ).format("0" * 32)
     host = make_host({"/proc/net/route": HEAD + DEFAULT, "/proc/net/ipv6_route": line})
     (finding,) = network.subnets(host, MAILCOW)
-    assert "overlaps fd4d:6169:6c63:" in finding.observed
+    assert "lies inside fd4d:6169:6c63::/48 (wg0)" in finding.observed
     (finding,) = network.subnets(host, MAILCOW._replace(ipv6=False))
     assert finding.status == "ok"
 
