@@ -220,8 +220,22 @@ def asked(host: Host, daemon: str) -> list[str]:
     return known or found.get(names[2], "").split()
 
 
-def late(host: Host, planned: Plan, timeout: float) -> str:
-    """Return the sentence about a clock that was not set in time."""
+def late(host: Host, planned: Plan, timeout: float, found: bool | None = False) -> str:
+    """Return the sentence about a clock that was not set in time.
+
+    Args:
+        host: the host.
+        planned: what was done.
+        timeout: seconds that were waited.
+        found: what :func:`wait` returned.
+    """
+    if found is None:
+        return (
+            "whether the clock is synchronised could not be found out in {0:g} s: {1} does not say. "
+            "Look at its journal (journalctl -u {1}), or set timeout to 0".format(
+                timeout, planned.unit
+            )
+        )
     servers = asked(host, planned.daemon)
     who = "{0} asks {1}" if servers else "{0} tells of no server that it asks"
     return (

@@ -140,7 +140,9 @@ def main() -> None:
         found = time_sync.wait(host, planned.daemon, 0 if idle else params["timeout"])
         if params["timeout"] and not found and not idle:
             module.fail_json(
-                msg=time_sync.late(host, planned, params["timeout"]), synchronised=found, **result
+                msg=time_sync.late(host, planned, params["timeout"], found),
+                synchronised=found,
+                **result,
             )
     module.exit_json(synchronised=found, **result)
 

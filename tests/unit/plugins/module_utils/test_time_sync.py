@@ -384,6 +384,10 @@ def test_who_was_asked_in_vain(make_host, daemon, command, stdout, servers):
     text = time_sync.late(host, time_sync.plan(host), 60)
     words = "asks " + servers if servers else "tells of no server that it asks"
     assert "not synchronised after 60 s; {0}.service {1}. See".format(daemon, words) in text
+    # One that does not say whether it is, is no clock that is not.
+    text = time_sync.late(host, time_sync.plan(host), 60, None)
+    assert "60 s: {0}.service does not say".format(daemon) in text
+    assert "not synchronised" not in text
 
 
 def test_a_daemon_that_cannot_be_looked_at_after_its_start(make_host):
