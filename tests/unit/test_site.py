@@ -58,13 +58,11 @@ def test_another_firewall_is_the_firewall_roles_matter_when_it_is_told_so(confli
 def test_what_each_look_lets_pass(firewall):
     (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
     values = {
-        "mailhost_stack": "mailcow",
         "mailhost_firewall": firewall,
-        "lookup": lambda _plugin, name: values[name],
         "__system_repairs": ["clock"],
         "__docker_repairs": ["engine.version"],
         "__firewall_repairs": ["firewall.services"],
-        "__mailcow_repairs": ["network.mtu"],
+        "__site": {"repairs": ["network.mtu"]},
     }
     for name in ("__site_repairs_behind_system", "__site_repairs"):
         values[name] = render(play["vars"][name], **values)
@@ -98,11 +96,8 @@ def test_what_each_look_lets_pass(firewall):
 )
 def test_what_an_override_publishes_for_others(override, published):
     (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
-    values = {"mailhost_stack": "mailcow", "mailcow_override": override}
-    found = render(
-        play["vars"]["__site_published"], lookup=lambda _plugin, name: values[name], **values
-    )
-    assert list(found) == published
+    found = render(play["vars"]["__site_published"], __site={"override": override})
+    assert found == published
 
 
 @pytest.mark.parametrize(("mtu", "repaired"), [("auto", ["network.mtu"]), (0, []), ("0", [])])
