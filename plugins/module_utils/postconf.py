@@ -266,6 +266,7 @@ def plan(
     parameters: Mapping[str, Any],
     absent: Sequence[str],
     services: Sequence[Mapping[str, Any]],
+    if_known: Sequence[str] = (),
 ) -> Plan:
     """Compare a configuration with what is wanted, and try that out on a copy.
 
@@ -275,6 +276,7 @@ def plan(
         parameters: name to value, see :func:`value_text`.
         absent: parameters that are to have Postfix's default.
         services: entries of master.cf, see :func:`wanted_service`; with ``state: absent`` they go.
+        if_known: parameters that are passed by where this release of Postfix does not have them.
 
     Raises:
         PostconfError: Postfix is not there, or refuses it; the text says which name is wrong.
@@ -294,6 +296,10 @@ def plan(
                 "config_directory is {0}, which holds no {1}".format(directory, name)
             )
     with _copy(host, directory) as copy:
+        if set(if_known) & set(wanted):
+            known = parse_values(_postconf(host, copy, "-d"))
+            for name in set(if_known) - set(known):
+                wanted.pop(name, None)
         before = _unused(host, copy)
         moved = _set_parameters(host, copy, wanted, absent, parameters)
         altered = _set_services(host, copy, services)

@@ -30,6 +30,12 @@ options:
       - Passwords belong into lookup tables, not into values.
     type: dict
     default: {}
+  if_known:
+    description:
+      - Names of O(parameters) that are passed by where this release of Postfix does not have them.
+    type: list
+    elements: str
+    default: []
   absent:
     description:
       - Parameters that are to have Postfix's default, so that they do not stand in C(main.cf).
@@ -126,6 +132,8 @@ EXAMPLES = r"""
       smtp_bind_address: 203.0.113.25
       smtp_bind_address_enforce: true
       smtpd_relay_restrictions: [permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination]
+    # Postfix has it since 3.7.
+    if_known: [smtp_bind_address_enforce]
     absent: [relayhost]
 
 - name: Submission
@@ -175,6 +183,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "parameters": {"type": "dict", "default": {}},
+            "if_known": {"type": "list", "elements": "str", "default": []},
             "absent": {"type": "list", "elements": "str", "default": []},
             "services": {
                 "type": "list",
@@ -208,6 +217,7 @@ def main() -> None:
             params["parameters"],
             params["absent"],
             params["services"],
+            params["if_known"],
         )
         if planned.changed and not module.check_mode:
             backups = postconf.carry_out(host, planned, params["activate"])

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the settings of the role postfix ask of Postfix, and which are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.postmaster.mailhost.plugins.plugin_utils import postfix_settings
+from ansible_collections.postmaster.mailhost.plugins.plugin_utils.postfix_settings import (
+    SettingError,
+)
+
+ROLE = Path(__file__).resolve().parents[4] / "roles" / "postfix"
+ROOT = ["127.0.0.0/8", "[::1]/128"]
+
+
+def given(**more):
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    values = {name.replace("postfix_", "", 1): value for name, value in defaults.items()}
+    return {**values, "hostname": "mail.example.org", **more}
+
+
+def made(**more):
+    return postfix_settings.settings(given(**more))
+
+
+def test_the_role_hands_over_every_setting():
+    text = (ROLE / "vars" / "main.yml").read_text()
+    used = {name for name in given() if f'  {name}: "{{{{ postfix_{name}' in text}
+    assert set(given()) - used == {"packages", "replace_mta"}
+
+
+def test_a_null_client_listens_to_nobody_and_delivers_nothing_here():
+    parameters = made(profile="null_client")["parameters"]
+    assert parameters["inet_interfaces"] == "loopback-only"
+    assert parameters["mydestination"] == ""
+    assert parameters["local_transport"].startswith("error:")
+    assert parameters["mynetworks"] == ROOT
+
+
+def test_a_smarthost_takes_mail_of_its_networks_and_hides_the_password():
+    result = made(
+        profile="smarthost",
+        networks=["192.0.2.0/24", "2001:db8::/32"],
+        smarthost="[smtp.example.net]:587",
+        smarthost_user="me",
+        smarthost_password="secret",
+    )
+    parameters = result["parameters"]
+    assert parameters["mynetworks"] == [*ROOT, "192.0.2.0/24", "[2001:db8::]/32"]
+    assert parameters["relayhost"] == "[smtp.example.net]:587"
+    assert parameters["smtp_tls_security_level"] == "encrypt"
+    assert result["tables"]["sasl_passwd"] == "[smtp.example.net]:587 me:secret\n"
+    assert "secret" not in str(parameters)
+
+
+def test_a_mail_host_with_submission():
+    result = made(
+        domains=["example.org"], submission=True, tls_certificate="/c.pem", tls_key="/k.pem"
+    )
+    assert result["parameters"]["mydestination"][-1] == "example.org"
+    services = {entry["service"]: entry for entry in result["services"]}
+    assert services["submissions"]["options"]["smtpd_tls_wrappermode"] is True
+    for entry in services.values():
+        assert entry["options"]["smtpd_tls_security_level"] == "encrypt"
+        assert entry["options"]["smtpd_relay_restrictions"].endswith("reject")
+    # Nobody logs in on port 25.
+    assert "smtpd_sasl_auth_enable" not in result["parameters"]
+
+
+def test_another_profile_takes_submission_away_and_an_own_entry_wins():
+    entries = made(profile="null_client")["services"]
+    assert [(entry["service"], entry["state"]) for entry in entries] == [
+        ("submission", "absent"),
+        ("submissions", "absent"),
+    ]
+    own = {"service": "submission", "command": "smtpd"}
+    assert made(services=[own])["services"].count(own) == 1
+    assert [entry["service"] for entry in made(services=[own])["services"]] == [
+        "submissions",
+        "submission",
+    ]
+
+
+def test_a_backup_mx_asks_the_primary_unless_it_knows_the_recipients():
+    domains = {"example.org": "[mail.example.org]"}
+    asks = made(profile="backup_mx", backup_domains=domains)
+    assert asks["parameters"]["relay_domains"] == ["example.org"]
+    assert asks["parameters"]["smtpd_recipient_restrictions"][-1] == "reject_unverified_recipient"
+    assert asks["tables"]["transport"] == "example.org relay:[mail.example.org]\n"
+    knows = made(profile="backup_mx", backup_domains=domains, backup_recipients=["a@example.org"])
+    assert "reject_unverified_recipient" not in str(knows["parameters"])
+    assert knows["parameters"]["relay_recipient_maps"]
+    assert knows["tables"]["relay_recipients"] == "a@example.org OK\n"
+
+
+def test_blocklists_count_only_what_means_a_listing():
+    restrictions = made(dnsbl=[{"zone": "zen.spamhaus.org", "codes": "127.0.0.[2..11]"}])
+    assert "reject_rbl_client zen.spamhaus.org=127.0.0.[2..11]" in str(restrictions)
+
+
+def test_aliases_and_what_a_profile_does_not_need():
+    result = made(aliases={"root": "me@example.net", "postmaster": ["a@b.net", "c@d.net"]})
+    assert result["tables"]["aliases"] == "postmaster a@b.net, c@d.net\nroot me@example.net\n"
+    assert "transport_maps" in result["absent"]
+    assert not set(result["absent"]) & set(result["parameters"])
+
+
+def test_a_parameter_without_value_is_the_default():
+    result = made(parameters={"message_size_limit": None, "delay_warning_time": "4h"})
+    assert "message_size_limit" in result["absent"]
+    assert result["parameters"]["delay_warning_time"] == "4h"
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"profile": "relay"}, "postfix_profile is 'relay'; allowed: null_client"),
+        ({"hostname": "mail"}, "postfix_hostname is 'mail'.*no dot"),
+        ({"hostname": "localhost.localdomain"}, "postfix_hostname"),
+        ({"domains": ["Example.org"]}, "postfix_domains is 'Example.org'"),
+        ({"networks": ["0.0.0.0/0"]}, "open relay"),
+        ({"networks": ["::/0"]}, "open relay"),
+        ({"networks": ["192.0.2.1/24"]}, "postfix_networks is '192.0.2.1/24'"),
+        ({"bind_ipv4": "2001:db8::1"}, "postfix_bind_ipv4 is '2001:db8::1'"),
+        ({"bind_ipv4": "127.0.0.1"}, "others can reach"),
+        ({"bind_ipv4": "192.168.178.1"}, "postfix_proxy_interfaces"),
+        ({"bind_ipv6": "fd00::1"}, "postfix_proxy_interfaces"),
+        ({"smarthost": "smtp.example.net 587"}, r"postfix_smarthost is"),
+        ({"smarthost_user": "me"}, "belong together"),
+        ({"smarthost_user": "me", "smarthost_password": "x"}, "no postfix_smarthost"),
+        ({"profile": "smarthost"}, "postfix_smarthost is ''"),
+        ({"profile": "backup_mx"}, "postfix_backup_domains is {}"),
+        ({"backup_domains": {"example.org": "[a]"}}, "postfix_backup_domains"),
+        ({"profile": "backup_mx", "backup_domains": {"example.org": ""}}, "backup_domains: exam"),
+        ({"tls_key": "/k"}, "belong together"),
+        ({"submission": True}, "in clear"),
+        ({"queue_lifetime": "long"}, "postfix_queue_lifetime is 'long'"),
+        ({"dnsbl": [{"zone": "a.b"}]}, "postfix_dnsbl: a.b"),
+        ({"dnsbl": [{"zone": "a.b", "codes": "0"}]}, "reject all mail"),
+        ({"aliases": {"a b": "c"}}, "postfix_aliases"),
+        ({"aliases": {"root": ""}}, "postfix_aliases"),
+        ({"parameters": {"smtpd_relay_restrictions": "permit"}}, "an open relay"),
+        ({"parameters": {"smtpd_relay_restrictions": []}}, "an open relay"),
+    ],
+)
+def test_refusals(more, text):
+    with pytest.raises(SettingError, match=text):
+        made(**more)
+
+
+def test_what_is_not_refused():
+    made(bind_ipv4="203.0.113.25", bind_ipv6="2001:db8::25")
+    made(bind_ipv4="192.168.178.1", proxy_interfaces=["203.0.113.25"])
+    made(parameters={"smtpd_relay_restrictions": ["permit_mynetworks", "reject"]})
