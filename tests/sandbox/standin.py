@@ -29,7 +29,9 @@ class Version:
 
 @dataclass(frozen=True)
 class Check:
-    """A container's health check: a script of the image and how often it runs (seconds)."""
+    """A container's health check: a script of the image, and how often it runs (seconds) until it
+    was successful once.
+    """
 
     script: str
     interval: int
