@@ -38,6 +38,13 @@ class LibraryMissingError(Exception):
     """The Python that runs here has no dnspython."""
 
 
+def _escaped(octet: int) -> str:
+    """Return an octet as it stands between quotes in a zone file (RFC 1035 section 5.1)."""
+    if not 32 <= octet < 127:
+        return "\\{0:03d}".format(octet)
+    return ("\\" if octet in b'"\\' else "") + chr(octet)
+
+
 class Record(NamedTuple):
     """A record as it should be published; ``value`` has names without a dot at the end."""
 
@@ -50,9 +57,10 @@ class Record(NamedTuple):
         """The record as a line of a zone file."""
         value = self.value
         if self.type == "TXT":
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            parts = [escaped[i : i + 255] for i in range(0, len(escaped), 255)]
-            value = " ".join('"{0}"'.format(part) for part in parts)
+            # A character-string has 255 octets (RFC 1035 section 3.3); readers join them.
+            data = value.encode("utf-8")
+            parts = [data[start : start + 255] for start in range(0, len(data), 255)] or [b""]
+            value = " ".join('"{0}"'.format("".join(map(_escaped, part))) for part in parts)
         elif self.type in ("CNAME", "MX", "NS", "PTR", "SRV"):
             value = value.rstrip(".") + "."
         return "{0}. IN {1} {2}".format(self.name, self.type, value)

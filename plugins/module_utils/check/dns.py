@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple
 
+from ansible_collections.postmaster.mailhost.plugins.module_utils import dns_records
 from ansible_collections.postmaster.mailhost.plugins.module_utils import spf as sender_policy
 from ansible_collections.postmaster.mailhost.plugins.module_utils.dns import (
     EMPTY,
@@ -506,7 +507,7 @@ def mx(zone: Answers, need: DnsNeed) -> list[Finding]:
             continue
         hosts = _hosts(asked)
         names = [name for _preference, name in hosts]
-        fix = _publish(Record(asked.name, "MX", "10 " + need.hostname))
+        fix = _publish(dns_records.mx(asked.name, need.hostname))
         if not hosts:
             observed = _nothing(asked)
             if asked.status == EMPTY:
@@ -515,7 +516,7 @@ def mx(zone: Answers, need: DnsNeed) -> list[Finding]:
         elif "." in names:
             observed = "{0} has a null MX: it takes no mail".format(asked.name)
             fix = "Remove the record 0 . and publish: {0}".format(
-                Record(asked.name, "MX", "10 " + need.hostname).text
+                dns_records.mx(asked.name, need.hostname).text
             )
             problems.append(answer(WARN, observed, required, fix))
         elif need.hostname not in names:
@@ -622,7 +623,7 @@ def _client_name(zone: Answers, need: DnsNeed, label: str) -> list[Finding]:
     names = ["{0}.{1}".format(label, domain) for domain in need.domains]
     zone.ask_all([(name, type_) for name in names for type_ in ("A", "AAAA")])
     problems = []
-    for name in names:
+    for domain, name in zip(need.domains, names):
         found = zone.ask_all([(name, "A"), (name, "AAAA")])
         chain = next((item.cname_chain for item in found if item.cname_chain), ())
         records = [record for item in found for record in item.records]
@@ -637,7 +638,7 @@ def _client_name(zone: Answers, need: DnsNeed, label: str) -> list[Finding]:
             observed = "{0} leads to {1}".format(name, ", ".join(chain or records))
         elif found[0].status == EMPTY:
             observed = "{0} has no address".format(name)
-        fix = _publish(Record(name, "CNAME", need.hostname))
+        fix = _publish(dns_records.client_name(label, domain, need.hostname))
         problems.append(answer(WARN, observed, required, fix))
     return _one_or_all(problems, _count(len(names), "domain"), required)
 
@@ -688,7 +689,7 @@ def spf(zone: Answers, need: DnsNeed) -> list[Finding]:
     if not need.domains:
         return _no_domains(required)
     addresses = _addresses(need)
-    problems = _policies(zone, need.domains, addresses, "v=spf1 mx a -all", required)
+    problems = _policies(zone, need.domains, addresses, dns_records.SPF, required)
     if problems:
         return problems
     if not addresses.checked:
@@ -703,7 +704,7 @@ def _policies(
     problems = []
     for asked in zone.ask_all([(name, "TXT") for name in names]):
         found = sender_policy.records(asked)
-        fix = _publish(Record(asked.name, "TXT", example))
+        fix = _publish(dns_records.spf(asked.name, example))
         if not asked.known:
             problems.append(_unanswered(asked, required))
         elif not found:
@@ -813,7 +814,7 @@ def _report(zone: Answers, name: str, required: str) -> list[Finding]:
             WARN,
             "{0} has no DMARC record".format(name),
             required,
-            _publish(Record("_dmarc." + name, "TXT", "v=DMARC1; p=none")),
+            _publish(dns_records.dmarc(name)),
         )
     ]
 
@@ -832,7 +833,7 @@ def host_spf(zone: Answers, need: DnsNeed) -> list[Finding]:
         observed = "{0} is a mail domain, see dns.spf and dns.dmarc".format(name)
         return [answer(SKIP, observed, required)]
     addresses = _addresses(need)
-    problems = _policies(zone, [name], addresses, "v=spf1 a -all", required)
+    problems = _policies(zone, [name], addresses, dns_records.HOST_SPF, required)
     problems += _reports(zone, [name], required)
     if not problems and not addresses.checked:
         return _no_address(addresses, required)
@@ -875,7 +876,7 @@ def caa(zone: Answers, need: DnsNeed) -> list[Finding]:
                 trouble = _forbidden(owner, asked.records, need.ca)
                 if trouble:
                     observed = "{0} may get no certificate: {1}".format(name, trouble)
-                    fix = _publish(Record(owner, "CAA", '0 issue "{0}"'.format(need.ca[0])))
+                    fix = _publish(dns_records.caa(owner, need.ca[0]))
                     # One record forbids it for all names below: said once.
                     problems.setdefault(trouble, answer(WARN, observed, required, fix))
                 break
