@@ -13,12 +13,8 @@ import json
 import re
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
-from ansible_collections.postmaster.mailhost.plugins.module_utils import dns
-from ansible_collections.postmaster.mailhost.plugins.module_utils.host import (
-    RC_NOT_FOUND,
-    RC_TIMEOUT,
-    Host,
-)
+from ansible_collections.postmaster.mailhost.plugins.module_utils import compose_exec, dns
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 ON_CREATE = "on_create"
 ALWAYS = "always"
@@ -85,10 +81,6 @@ _NOT_YAML = re.compile("[\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 class MailuConfigError(Exception):
     """Something is not allowed, or Mailu does not answer; the text is a sentence."""
-
-
-class NotRunningError(MailuConfigError):
-    """The service does not run, so that nobody knows what is there."""
 
 
 class Change(NamedTuple):
@@ -567,33 +559,23 @@ def _run(host: Host, params: Mapping[str, Any], arguments: Sequence[str], data: 
     """Run a command of Mailu's.
 
     Raises:
-        NotRunningError: there is no stack, or its service does not run.
+        compose_exec.NotRunningError: there is no stack, or its service does not run.
         MailuConfigError: it did not answer in time.
     """
-    command = ["docker", "compose", "--project-name", params["project_name"], "exec", "-T"]
-    command += [params["service"], "flask", "mailu", *arguments]
-    done = host.run(command, timeout=params["timeout"], input=data, cwd=params["project_src"])
-    if done.rc == RC_TIMEOUT:
-        raise MailuConfigError(
-            "{0} did not end within {1} seconds".format(arguments[0], params["timeout"])
+    try:
+        return compose_exec.run(
+            host,
+            params["project_src"],
+            params["project_name"],
+            params["service"],
+            ["flask", "mailu", *arguments],
+            input=data,
+            timeout=params["timeout"],
         )
-    missing = done.rc == RC_NOT_FOUND and "flask" not in done.stderr
-    if missing or not host.isdir(params["project_src"]):
-        raise NotRunningError(
-            "no Docker with Compose on this host, or no directory {0}".format(params["project_src"])
-        )
-    if done.rc != 0 and re.search(
-        r"is not running|no configuration file|no such service|cannot connect to the docker|"
-        r"is restarting|not found: not found",
-        done.stderr,
-        re.IGNORECASE,
-    ):
-        raise NotRunningError(
-            "the service {0} of {1} does not run: {2}".format(
-                params["service"], params["project_src"], done.stderr.strip().splitlines()[-1]
-            )
-        )
-    return done
+    except compose_exec.NotRunningError:
+        raise
+    except compose_exec.ComposeExecError as error:
+        raise MailuConfigError("{0}: {1}".format(arguments[0], error)) from error
 
 
 def look(host: Host, params: Mapping[str, Any], secrets: bool = False) -> dict[str, dict]:
@@ -605,7 +587,7 @@ def look(host: Host, params: Mapping[str, Any], secrets: bool = False) -> dict[s
         secrets: with private DKIM keys.
 
     Raises:
-        NotRunningError: the service does not run.
+        compose_exec.NotRunningError: the service does not run.
         MailuConfigError: it cannot be read.
     """
     arguments = ["config-export", "--full", "--dns", "--json"] + ["--secrets"] * secrets
@@ -642,16 +624,19 @@ def manage(host: Host, params: Mapping[str, Any], check_mode: bool) -> dict[str,
     with_keys = any(values.get("dkim_key") for values in wanted["domain"].values())
     try:
         there = look(host, params, with_keys)
-    except NotRunningError as error:
+    except compose_exec.NotRunningError as error:
         if not check_mode:
-            raise
+            raise MailuConfigError(str(error)) from error
         warnings.append("{0}. What Mailu has is not known; it is taken as nothing".format(error))
         there = {section: {} for section in _NAMES}
     delta = difference(wanted, there, params["update_password"], params["purge"])
     changes = delta.changes
     if delta.objects and not warnings:
         arguments = ["config-import", "--verbose", "--update"] + ["--dry-run"] * check_mode
-        done = _run(host, params, arguments, document(delta))
+        try:
+            done = _run(host, params, arguments, document(delta))
+        except compose_exec.NotRunningError as error:
+            raise MailuConfigError(str(error)) from error
         if done.rc != 0:
             raise MailuConfigError(
                 "Mailu refuses this: {0}".format(error_text(done.stderr, delta, secrets_of(params)))

@@ -259,7 +259,9 @@ def run(make_host):
     """Return a function: Mailu's answers and options -> the result."""
 
     def run(answers, check_mode=False, **options):
-        host = make_host({"/mailu/docker-compose.yml": ""}, {"commands": answers})
+        host = make_host(
+            {"/mailu/docker-compose.yml": ""}, {"commands": answers, "programs": ["docker"]}
+        )
         return manage(host, dict(OPTIONS, **options), check_mode)
 
     return run
@@ -358,7 +360,7 @@ Error: [ValidationError] 2 errors occurred during input validation
             "Mailu refuses this: .ValueError. Duplicate domain name",
         ),
         ({IMPORT: {"rc": 1, "stderr": "Traceback\n  line\nKeyError: 'x'\n"}}, "KeyError: 'x'"),
-        ({IMPORT: {"rc": 124}}, "config-import did not end within 60 seconds"),
+        ({IMPORT: {"rc": 124}}, "config-import: flask in admin did not end within 60 seconds"),
         ({IMPORT: {"stdout": "something\n"}}, "config-import did not say what it did"),
         ({LOOK: {"stdout": "{broken\n"}}, "config-export printed no configuration"),
         ({LOOK: {"rc": 1, "stderr": "ImportError: x\n"}}, "config-export: ImportError: x"),
@@ -376,7 +378,7 @@ def test_errors_are_sentences(run, answers, message):
 def test_a_host_without_mailu(make_host):
     host = make_host({}, {})
     options = dict(OPTIONS, domains=[{"name": "example.org"}])
-    with pytest.raises(MailuConfigError, match="no Docker with Compose on this host"):
+    with pytest.raises(MailuConfigError, match="no Docker on this host"):
         manage(host, options, False)
     foretold = manage(host, options, True)
     assert foretold["changes"][0]["action"] == "created"

@@ -19,7 +19,9 @@ def test_module(run_module, make_host, monkeypatch):
             "stdout": "Created user: {'password': '$hash'}\nCommitting changes. Created: user(1)\n"
         },
     }
-    host = make_host({"/mailu/docker-compose.yml": ""}, {"commands": answers})
+    host = make_host(
+        {"/mailu/docker-compose.yml": ""}, {"commands": answers, "programs": ["docker"]}
+    )
     monkeypatch.setattr(mailu_config_import, "Host", lambda: host)
     users = [{"email": "anna@example.org", "password": "sehr geheim", "quota_bytes": "5000000000"}]
     done = run_module(mailu_config_import, domains=[{"name": "example.org"}], users=users)
