@@ -41,10 +41,8 @@ def names(monkeypatch):
     )
 
 
-def imap(trust, account):
-    client = imaplib.IMAP4_SSL(HOST.fqdn, 993, ssl_context=trust, timeout=20)
-    client.login(*account)
-    return client
+def imap(trust):
+    return imaplib.IMAP4_SSL(HOST.fqdn, 993, ssl_context=trust, timeout=20)
 
 
 def test_mail_goes_in_and_comes_out_with_the_right_password(trust):
@@ -53,7 +51,8 @@ def test_mail_goes_in_and_comes_out_with_the_right_password(trust):
         client.login(*ANNA)
         client.sendmail(ANNA[0], [USER[0]], f"Subject: {subject}\r\n\r\nHello.\r\n")
     end = time.monotonic() + 60
-    with imap(trust, USER) as client:
+    with imap(trust) as client:
+        client.login(*USER)
         while True:
             client.select("INBOX", readonly=True)
             found = client.search(None, "SUBJECT", f'"{subject}"')[1][0]
@@ -64,8 +63,8 @@ def test_mail_goes_in_and_comes_out_with_the_right_password(trust):
 
 
 def test_a_wrong_password_is_refused(trust):
-    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
-        imap(trust, (ANNA[0], "wrong"))
+    with imap(trust) as client, pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        client.login(ANNA[0], "wrong")
     with smtplib.SMTP_SSL(HOST.fqdn, 465, timeout=20, context=trust) as client:
         with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
             client.login(USER[0], "wrong")

@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""No secret in output, diffs, process lists or files that others can read."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from conftest import inventory, run
+from scenario import on
+
+ENV = "/mailu/mailu.env"
+
+
+def secrets():
+    """What nobody may see: of the file, and of the inventory."""
+    pairs = (line.split("=", 1) for line in on("mail1", f"cat {ENV}").splitlines() if "=" in line)
+    found = {key: value for key, value in pairs if key in ("SECRET_KEY", "API_TOKEN")}
+    data = inventory()
+    found["admin"] = data["vars"]["mailu_admin_account"]["password"]
+    found["user"] = data["hosts"]["mail1"]["mailu_import"]["users"][0]["password"]
+    return found
+
+
+def test_the_most_verbose_output_of_a_run_that_uses_them_shows_none():
+    hidden = secrets()
+    assert len(hidden) == 4
+    # Something to hide in a diff, and an account to make anew.
+    on("mail1", f"sed -i s/^API_TOKEN=.*/API_TOKEN=edited-by-hand/ {ENV}")
+    on(
+        "mail1",
+        "cd /mailu; docker compose exec -T admin flask mailu user-delete -r user@example.test",
+    )
+    seen = []
+    stop = threading.Event()
+
+    def watch():
+        while not stop.is_set():
+            seen.append(on("mail1", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"))
+            time.sleep(0.1)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    done = run("--diff", "-vvvv", limit="mail1")
+    stop.set()
+    watcher.join()
+    assert done.rc == 0, done.message
+    assert "Accounts" in done.changed
+    assert "API_TOKEN=******** (new value)" in done.output
+    assert len(seen) > 5
+    for key, value in [*hidden.items(), ("API_TOKEN", "edited-by-hand")]:
+        assert value not in done.output, key
+        assert not any(value in snapshot for snapshot in seen), key
+    assert secrets() == hidden
+
+
+def test_backups_are_for_root_only():
+    shown = on("mail1", f"stat -c %a {ENV}.*~ /mailu/certs/key.pem.*~")
+    assert set(shown.split()) == {"600"}
