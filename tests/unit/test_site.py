@@ -100,6 +100,12 @@ def test_what_an_override_publishes_for_others(override, published):
     assert found == published
 
 
+@pytest.mark.parametrize("name", stack.names("services"))
+def test_each_stack_tells_the_others_the_same_things(name):
+    told = yaml.safe_load((ROOT / "roles" / name / "vars/main.yml").read_text())[f"__{name}_site"]
+    assert set(told) == {"install_path", "hostname", "config", "override", "repairs", "findings"}
+
+
 @pytest.mark.parametrize(("mtu", "repaired"), [("auto", ["network.mtu"]), (0, []), ("0", [])])
 def test_a_network_with_too_large_an_mtu_is_the_mailcow_roles_matter(mtu, repaired):
     text = yaml.safe_load((ROOT / "roles/mailcow/vars/main.yml").read_text())["__mailcow_repairs"]
