@@ -37,7 +37,7 @@ STATUS = {
     finding.SKIP: "Not looked at, because it was skipped by name or does not apply.",
 }
 
-TITLES = {"dns": "DNS"}
+TITLES = {"dns": "DNS", "smtp": "SMTP", "tls": "TLS"}
 
 #: Subjects that other modules than preflight look at.
 ELSEWHERE = {
@@ -45,6 +45,7 @@ ELSEWHERE = {
     "delivery": "Looked at on a server that runs, by the module `delivery_log_info`.",
     "queue": "Looked at on a server that runs, by the module `mail_queue_info`.",
     "blocklist": "Looked at from the controller, by the module `blocklist_info`.",
+    "smtp": "Looked at from the controller, or from any other machine, by the module `smtp_probe`.",
 }
 
 
