@@ -46,6 +46,7 @@ ELSEWHERE = {
     "queue": "Looked at on a server that runs, by the module `mail_queue_info`.",
     "blocklist": "Looked at from the controller, by the module `blocklist_info`.",
     "smtp": "Looked at from the controller, or from any other machine, by the module `smtp_probe`.",
+    "tls": "Looked at from the controller, by the module `tls_audit`.",
 }
 
 

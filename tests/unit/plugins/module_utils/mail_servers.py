@@ -9,6 +9,7 @@ import datetime
 import socket
 import ssl
 import threading
+import warnings
 
 
 class Smtp:
@@ -149,7 +150,9 @@ class Authority:
         context.load_cert_chain(str(path))
         if weak:
             context.set_ciphers("ALL:@SECLEVEL=0")
-            context.minimum_version = ssl.TLSVersion.TLSv1
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = ssl.TLSVersion.TLSv1
         context.der = certificate.public_bytes(serialization.Encoding.DER)
         return context
 
