@@ -41,7 +41,13 @@ def zones(report: Report, _need: Any) -> list[Finding]:
     for status, fix in (
         (blocklist.REFUSED, _OWN_RESOLVER),
         (blocklist.SILENT, "Ask by hand, or name another resolver in nameservers."),
-        (blocklist.DEAD, "Leave it out of zones, and of the mail server's configuration."),
+        (
+            blocklist.DEAD,
+            (
+                "Ask through another resolver, named in nameservers. If that says the same, leave the list "
+                "out of zones, and of the mail server's configuration."
+            ),
+        ),
         (blocklist.RETIRED, "Leave it out of zones, and of the mail server's configuration."),
     ):
         found = [state for state in report.states if state.status == status]

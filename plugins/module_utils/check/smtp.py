@@ -213,8 +213,9 @@ def relay(server: Server, _walks: tuple[Walk, ...]) -> list[Finding]:
             )
             fix = (
                 "Stop the server until this is mended. Take networks that strangers come from out of "
-                "mynetworks; a container behind Docker's proxy sees them as its gateway, see "
-                "firewall checks. qmail: control/rcpthosts must exist."
+                "mynetworks. A container behind Docker's userland proxy sees them as its "
+                "gateway: set userland-proxy to false in daemon.json. qmail: control/rcpthosts must "
+                "exist."
             )
             findings.append(answer(FAIL, observed, required, fix))
             continue
