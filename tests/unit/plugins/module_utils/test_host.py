@@ -227,3 +227,31 @@ class TestThisMachine:
         assert result.rc == 124
         assert result.stdout == "first\n"
         assert "0.3 s" in result.stderr
+
+
+class TestStreams:
+    def test_what_a_program_prints_comes_in_pieces(self):
+        text = b"".join(Host().output(["seq", "1000"], size=100))
+        assert text.split() == [str(number).encode() for number in range(1, 1001)]
+
+    def test_a_program_nobody_listens_to_is_ended(self):
+        begin = time.monotonic()
+        pieces = Host().output(["sh", "-c", "echo a; exec sleep 60"], size=2)
+        assert next(pieces) == b"a\n"
+        pieces.close()
+        assert time.monotonic() - begin < 10
+
+    @pytest.mark.parametrize(
+        ("argv", "text"),
+        [(["false"], "false ended with 1"), (["/nowhere/x"], "/nowhere/x: No such file")],
+    )
+    def test_a_program_that_fails(self, argv, text):
+        with pytest.raises(HostError, match=text):
+            list(Host().output(argv))
+
+    def test_a_file_comes_in_pieces(self, make_host):
+        host = make_host({"/a": b"x" * 25, "/b.gz": b"this is not packed"})
+        assert [len(block) for block in host.blocks("/a", 10)] == [10, 10, 5]
+        for path in ("/b.gz", "/nowhere"):
+            with pytest.raises(HostError, match=path):
+                list(host.blocks(path))
