@@ -48,6 +48,9 @@ _TIMEOUT = 120.0
 # How long a server may take until it has all its jails.
 _PATIENCE = 45.0
 
+# How long it may take to start one of them.
+_PAUSE = 8.0
+
 
 class Fail2banError(Exception):
     """It cannot be done; the text is a sentence that says what and why."""
@@ -380,17 +383,22 @@ def _rebuilds(changed: list[file_write.Change]) -> bool:
             return True
         if item.path == JAILS:
             old, new = (
-                set(re.findall(rb"^action = .*$", content or b"", re.MULTILINE))
+                dict(re.findall(rb"^action = (\S+\[name=[^],]+)(.*)$", content or b"", re.M))
                 for content in (item.before, item.after)
             )
-            gone = {re.sub(rb", port=.*", b"", line) for line in old - new}
-            if gone & {re.sub(rb", port=.*", b"", line) for line in new} or not old:
+            if any(new.get(name, ports) != ports for name, ports in old.items()):
                 return True
-            if {line.partition(b"[")[0] for line in old} != {
-                line.partition(b"[")[0] for line in new
-            }:
+            if (
+                old
+                and new
+                and not {_backend(name) for name in old} & {_backend(name) for name in new}
+            ):
                 return True
     return False
+
+
+def _backend(action: bytes) -> bytes:
+    return action.partition(b"[")[0]
 
 
 def _left_over(host: Host, wanted: Mapping[str, Any]) -> tuple[file_write.Change, ...]:
@@ -433,19 +441,17 @@ def try_out(host: Host, planned: Plan) -> None:
     """
     if not planned.changed or not fail2ban_server.installed(host):
         return
-    output = _refusal(host, planned)
-    if output:
-        names = fail2ban_server.blamed(output)
+    names, reason = _refusal(host, planned)
+    if reason:
         raise Fail2banError(
             "fail2ban refuses the configuration{0}: {1}. Nothing was changed.".format(
-                " because of the jail " + " and ".join(names) if names else "",
-                fail2ban_server.complaint(output, names) or output.strip(),
+                " because of the jail " + " and ".join(names) if names else "", reason
             )
         )
 
 
-def _refusal(host: Host, planned: Plan) -> str:
-    """Return what fail2ban says against a configuration; empty when it takes it."""
+def _refusal(host: Host, planned: Plan) -> tuple[list[str], str]:
+    """Return the jails that fail2ban does not take, and why; empty when it takes all of it."""
     import shutil
     import tempfile
 
@@ -460,11 +466,23 @@ def _refusal(host: Host, planned: Plan) -> str:
         for item in planned.remove:
             file_write.remove(copy + item.path[len(FOLDER) :])
         answer = host.run([fail2ban_server.CLIENT, "-c", copy, "-t"], timeout=_TIMEOUT)
+        # Filters of ours are tested before anybody gets them.
+        ours = {os.path.basename(item.path) for item in planned.files}
+        for jail in planned.jails:
+            if not jail.off and jail.filter.partition("[")[0] + ".conf" not in ours:
+                reason = fail2ban_server.wrong_filter(host, copy, jail.filter)
+                if reason:
+                    return [jail.name], "its filter {0}: {1}".format(jail.filter, reason)
+        if answer.rc != 0:
+            output = answer.stderr + "\n" + answer.stdout
+            names = fail2ban_server.blamed(output)
+            reason = fail2ban_server.complaint(output, names) or output.strip()[-300:]
+            return names, reason or "it gives no reason"
     except OSError as error:
         raise Fail2banError("the configuration cannot be copied: {0}".format(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return "" if answer.rc == 0 else answer.stderr + answer.stdout or "it gives no reason"
+    return [], ""
 
 
 def carry_out(host: Host, planned: Plan) -> list[str]:
@@ -509,12 +527,12 @@ def _activate(host: Host, planned: Plan) -> None:
     answer = _change(host, planned.activate)
     wanted = [jail.name for jail in planned.jails if not jail.off]
     lost = _wait(host, wanted)
-    if not lost:
+    if not lost and (planned.activate == "restart" or answer.rc == 0):
         return
+    # One bad jail takes the others along.
+    blamed = [name for name in _changed_jails(planned) if name in lost or not lost] or lost
     output = "".join([_log_since(host, begin), answer.stderr, "\n", answer.stdout])
-    reason = (
-        fail2ban_server.complaint(output, lost) or output.strip()[-300:] or "it gives no reason"
-    )
+    reason = fail2ban_server.complaint(output, blamed) or output.strip()[-300:]
     _put_back(host, planned)
     if planned.active:
         _change(host, "restart")
@@ -522,8 +540,17 @@ def _activate(host: Host, planned: Plan) -> None:
         host.run(["systemctl", "stop", fail2ban_server.SERVICE], timeout=_TIMEOUT)
     raise Fail2banError(
         "fail2ban does not start the jail {0}: {1}. The configuration from before is in force "
-        "again.".format(" and ".join(lost), reason)
+        "again.".format(" or ".join(blamed), reason or "it gives no reason")
     )
+
+
+def _changed_jails(planned: Plan) -> list[str]:
+    """Return the jails that are to be in force in another form than before."""
+    for item in planned.files:
+        if item.path == JAILS:
+            before = (item.before or b"").decode("utf-8", "replace")
+            return fail2ban_jails.changed_in(before, item.after.decode("utf-8"))
+    return []
 
 
 def _change(host: Host, how: str) -> Any:
@@ -538,19 +565,20 @@ def _change(host: Host, how: str) -> Any:
 def _wait(host: Host, wanted: list[str]) -> list[str]:
     """Wait until all jails are in force; return those that are not."""
     end = time.monotonic() + _PATIENCE
-    seen = None
+    seen, since = None, 0.0
     while True:
         running = fail2ban_server.jails(host)
         lost = wanted if running is None else [name for name in wanted if name not in running]
         if running is not None and not lost:
             return []
-        over = time.monotonic() > end
-        # A server that answers starts its jails one after the other; one that has stopped doing so
-        # is done.
-        if over or (running is not None and running == seen) or _failed(host):
-            return lost or ["(none answers)"]
-        seen = running
-        time.sleep(1)
+        now = time.monotonic()
+        if running != seen:
+            seen, since = running, now
+        # A server that answers starts its jails one after the other, until it has no more.
+        done = running is not None and now - since > _PAUSE
+        if done or now > end or _failed(host):
+            return lost
+        time.sleep(0.5)
 
 
 def _take_away(host: Host, planned: Plan) -> list[str]:
@@ -566,12 +594,12 @@ def _take_away(host: Host, planned: Plan) -> list[str]:
         if not fail2ban_server.installed(host):
             begin_again = False
         else:
-            output = _refusal(host, planned)
-            if output:
+            reason = _refusal(host, planned)[1]
+            if reason:
                 begin_again = False
                 warnings.append(
                     "fail2ban is stopped: without these jails it refuses its configuration: "
-                    + (fail2ban_server.complaint(output, []) or output.strip())
+                    + reason
                 )
     if host.exists(fail2ban_guard.PROGRAM):
         host.run([fail2ban_guard.PROGRAM, "purge"], timeout=_TIMEOUT)

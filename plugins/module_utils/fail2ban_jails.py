@@ -38,6 +38,8 @@ _MODE = re.compile(r"[A-Za-z0-9._-]*\Z")
 _TERM = re.compile(r"[A-Z_][A-Z0-9_]*=[^\s%+]+\Z")
 _PATH = re.compile(r"/[^\s%]+\Z")
 _PORTS = re.compile(r"([0-9]{1,5})(?:[-:]([0-9]{1,5}))?\Z")
+# A section with what stands in it, without the remark on the next one.
+_PARTS = r"^\[([^\]\n]+)\]\n((?:[^\[#\n].*\n|#.*\n(?!\[))*)"
 _TIME = re.compile(r"(?:[0-9]+[smhdw])+\Z|[0-9]+\Z")
 
 #: What stands in the file before the reason why a jail is not in force: nobody wants it here, or it
@@ -522,3 +524,15 @@ def networks_in(written: str) -> list[str]:
     """Return the networks that stand in a file of :func:`text`."""
     match = re.search(r"^mailhost_networks = (.*)$", written, re.MULTILINE)
     return match.group(1).split() if match else []
+
+
+def changed_in(before: str, after: str) -> list[str]:
+    """Return the jails that are in force by the second of two files of :func:`text`, and were not,
+    or not in this form, by the first one.
+    """
+    old, new = (dict(re.findall(_PARTS, written, re.MULTILINE)) for written in (before, after))
+    return [
+        name
+        for name, body in new.items()
+        if body != old.get(name) and "enabled = true" in body and name != "DEFAULT"
+    ]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
 CLIENT = "fail2ban-client"
+REGEX = "fail2ban-regex"
 SERVER = "fail2ban-server"
 SERVICE = "fail2ban.service"
 
@@ -110,12 +111,36 @@ def complaint(output: str, names: list[str]) -> str:
     """
     errors = []
     for line in output.splitlines():
-        found = re.search(r"\b(?:ERROR|CRITICAL)\s+(?:ERROR: )?(?:NOK: )?(.*)", line)
-        text = (found.group(1) if found else "").strip()
+        found = re.search(r"\bERROR:?\s+(?:ERROR: )?(?:NOK: )?(.*)", line)
+        # The server repeats the whole command that failed, with everything in it.
+        text = found.group(1).rpartition(" has failed. Received ")[2] if found else ""
+        text = _shortened(text.strip())
         if text and "test configuration failed" not in text and text not in errors:
             errors.append(text)
     named = [text for text in errors if any(re.search(_named(name), text) for name in names)]
     return "; ".join((named or errors)[:3])
+
+
+def wrong_filter(host: Host, folder: str, name: str) -> str:
+    """Return what is wrong with a filter; empty when fail2ban can work with it.
+
+    The test of a configuration does not look at the expressions, and the server ends all jails at
+    the first one that it does not understand.
+
+    Args:
+        host: the host.
+        folder: the folder with the configuration.
+        name: the filter's name, with its mode.
+    """
+    answer = host.run([REGEX, "-c", folder, "mailhost", name], timeout=TIMEOUT, cwd="/")
+    if answer.rc == 0:
+        return ""
+    lines = [line.strip() for line in answer.stderr.splitlines() if line.strip()]
+    return complaint(answer.stdout, []) or _shortened(lines[-1] if lines else "no reason given")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 200 else text[:200] + "…"
 
 
 def blamed(output: str) -> list[str]:
