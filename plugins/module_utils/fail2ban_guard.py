@@ -339,7 +339,7 @@ def purge_sets(kept):
     names = re.findall(r"^(f2b-(\S+)-inet[46])$", output("ipset", "list", "-n"), re.M)
     failed = []
     for full in [full for full, name in names if name not in kept]:
-        for _try in range(5):
+        for _try in range(30):
             code, said = run(["ipset", "destroy", full])
             if code == 0:
                 break

@@ -34,11 +34,11 @@ _END = b"<F2B_END_COMMAND>"
 
 FILTER = """\
 [Definition]
-failregex = ^failed login from <HOST>$
+failregex = ^\\s*failed login from <HOST>$
 datepattern = ^{EPOCH}
 """
 
-# Talks to a server one line after another; says what came back, "timeout" for nothing within half a second.
+# Says lines to a server, and what came back: the name of the error for nothing within half a second.
 SESSION = """
 import socket, sys
 host, port, source = sys.argv[1:]
@@ -51,10 +51,11 @@ for line in sys.stdin:
         print(one.recv(100).decode().strip(), flush=True)
     except OSError as error:
         print(type(error).__name__, flush=True)
+        if not isinstance(error, TimeoutError): break
 """
 
 
-def until(look, seconds=10):
+def until(look, seconds=30):
     """Wait until a function returns something true, and return that, or what it returned last."""
     limit = time.monotonic() + seconds
     while True:
@@ -128,7 +129,7 @@ class Server:
             stderr=subprocess.DEVNULL,
         )
         wanted = len(re.findall("enabled", (self.config / "jail.d" / "lab.conf").read_text()))
-        assert until(lambda: self.ready() == wanted, 20), self.said()
+        assert until(lambda: self.ready() == wanted), self.said()
         # A jail is listed before its rules are there.
         until(lambda: self.program("status")[0] == 0)
         return self
@@ -174,9 +175,15 @@ class Server:
         return set(dict(dict(self.ask("status", jail))["Actions"])["Banned IP list"])
 
     def settle(self):
-        """Wait until no command of an action runs: an address is listed before it is dropped."""
+        """Wait until nothing is on its way: an address is listed before its command runs."""
         tasks = Path(f"/proc/{self.process.pid}/task")
-        until(lambda: not any(path.read_text() for path in tasks.glob("*/children")), 20)
+        quiet = 0
+        limit = time.monotonic() + 30
+        while quiet < 5 and time.monotonic() < limit:
+            quiet = 0 if any(path.read_text() for path in tasks.glob("*/children")) else quiet + 1
+            time.sleep(0.02)
+        # For actions of ours, the program knows.
+        until(lambda: self.program("status")[0] == 0, 5)
 
     def fail(self, address, times=3, jail="mail"):
         """Let somebody fail, as the jail's log shows it."""
@@ -231,7 +238,14 @@ class Lab(firewall_lab.Lab):
     def start_engine(self):
         """Let the engine come now; it adopts the DOCKER-USER that is there."""
         self.engine = True
+        kept = {
+            program: self.host.run(f"{program}-save | grep -e '-A DOCKER-USER'", check=False)
+            for program in ("iptables", "ip6tables")
+        }
+        # This declares the chain, and so empties it.
         self.engine_rules()
+        for program, lines in kept.items():
+            self.host.run(f"{program}-restore --noflush", data=f"*filter\n{lines}COMMIT\n")
 
     def rules(self):
         """Return all rules, of both families and nft, without counters and handles."""
@@ -241,8 +255,12 @@ class Lab(firewall_lab.Lab):
         )
         return re.sub(r"^#.*\n|\[\d+:\d+\]|counter packets \d+ bytes \d+", "", text, flags=re.M)
 
-    def reach(self, source):
-        """Return which of PORTS answer (kind:port), by family, to a pair of addresses."""
+    def reach(self, source, silent=True):
+        """Return which of PORTS answer (kind:port), by family, to a pair of addresses.
+
+        source: the client's addresses of both families.
+        silent: the others are to say nothing at all.
+        """
         asked = [
             (kind, HOST[family], int(port), source[family])
             for family in (0, 1)
@@ -253,11 +271,11 @@ class Lab(firewall_lab.Lab):
             if answer == own:
                 found[":" in address].add(f"{kind}:{port}")
             else:
-                assert answer == "timeout", (address, port, answer)
+                assert answer == "timeout" or not silent, (address, port, answer)
         return found
 
     def session(self, port, family, source=CLIENT):
-        """Open a connection to the host; return a function that says something over it."""
+        """Open a connection to the host; it is ended with the lab."""
         child = subprocess.Popen(
             self.client.argv(
                 sys.executable, "-c", SESSION, HOST[family], str(port), source[family]
@@ -267,13 +285,15 @@ class Lab(firewall_lab.Lab):
             text=True,
         )
         self.client.children.append(child)
+        return child
 
-        def say(text):
-            child.stdin.write(text + "\n")
-            child.stdin.flush()
-            return child.stdout.readline().strip()
 
-        return say
+def say(sessions, text):
+    """Say something over all of the sessions at once; return what came back."""
+    for child in sessions:
+        child.stdin.write(text + "\n")
+        child.stdin.flush()
+    return [child.stdout.readline().strip() for child in sessions]
 
 
 def without_ipv6(folder: Path) -> str:
