@@ -153,7 +153,6 @@ def gather(
     wanted: Mapping[str, Any],
     own_filters: Mapping[str, str],
     project: str,
-    foretell: bool = False,
 ) -> Facts:
     """Return what has to be known of a host before its jails are decided.
 
@@ -162,7 +161,6 @@ def gather(
         wanted: the same.
         own_filters: names of files to their texts.
         project: the stack's Compose project.
-        foretell: fail2ban is not there yet, and will be able to do everything then.
     """
     settings = [item for item in wanted.values() if isinstance(item, Mapping)]
     patterns, needed, terms = set(), set(), set()
@@ -183,7 +181,7 @@ def gather(
         why_not=why_not,
         files=frozenset(path for path in patterns if path.startswith("/") and host.glob(path)),
         installed=frozenset(name for name in needed if _is_there(host, name)),
-        filters=None if foretell and not there else frozenset(filters),
+        filters=frozenset(filters) if there else None,
         project=project,
         drivers=_drivers(host, [term.replace("{project}", project) for term in sorted(terms)]),
     )
@@ -263,7 +261,7 @@ def plan(host: Host, options: Mapping[str, Any], foretell: bool = False) -> Plan
     )
     line = data.series(name, options["stack_version"] or around.version)
     rows = data.for_stack(name, line, options["mailcow_bans"])
-    facts = gather(host, rows, options["jails"], options["filters"], around.project, foretell)
+    facts = gather(host, rows, options["jails"], options["filters"], around.project)
     jails = fail2ban_jails.resolve(rows, options["jails"], times, facts)
     if not there and not foretell:
         raise Fail2banError("fail2ban is not installed on the host; the role fail2ban installs it")

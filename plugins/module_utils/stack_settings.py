@@ -48,7 +48,7 @@ def read(host: Host, name: str, path: str = "") -> Settings:
     version = _value(documents, "MAILU_VERSION")
     if not version:
         compose = host.read(path + "/docker-compose.yml") or ""
-        image = re.search(r"/nginx:(?:\$\{[A-Z_]+:-)?([0-9][0-9.]*)", compose)
+        image = re.search(r"[/}]nginx:(?:\$\{[A-Z_]+:-)?([0-9][0-9.]*)", compose)
         version = image.group(1) if image else known["version"]
     return Settings(
         _value(documents, "COMPOSE_PROJECT_NAME") or known["project"],

@@ -144,9 +144,10 @@ MAILU = [
     ),
     _jail(
         "mailu-admin",
-        "Web logins",
+        "Logins as the admin container sees them",
         "mailhost-mailu-admin",
-        "Guessing of passwords at the administration and the webmail.",
+        "Guessing of passwords at the administration and the webmail; in 2024.06 everywhere, if "
+        "LOG_LEVEL is INFO.",
         mode="{series}",
         journal=["CONTAINER_TAG=mailu-admin"],
         source=_MAILU,
