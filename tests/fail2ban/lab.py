@@ -190,6 +190,14 @@ class Server:
         with (self.folder / f"{jail}.log").open("a") as log:
             log.write(f"{time.time():.0f} failed login from {address}\n" * times)
 
+    def reload(self):
+        """Have it read its configuration again."""
+        words = self.installed.command(
+            "fail2ban-client", "-c", self.config, "-s", self.socket, "reload"
+        )
+        subprocess.run(words, env=self.environment(), check=True, stdout=subprocess.DEVNULL)
+        self.settle()
+
     def kill(self):
         """End it as the kernel does when memory is short."""
         self.process.kill()

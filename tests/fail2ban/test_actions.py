@@ -10,7 +10,7 @@ import firewall_lab
 import lab as labs
 import pytest
 import versions
-from lab import ALL, CLIENT, KINDS, NOTHING, OTHER, Lab, Server, say, until
+from lab import ALL, CLIENT, KINDS, NOTHING, OTHER, PORTS, Lab, Server, say, until
 
 _MISSING = firewall_lab.missing()
 pytestmark = pytest.mark.skipif(bool(_MISSING), reason=_MISSING or "there is a lab")
@@ -167,6 +167,21 @@ def test_some_ports(lab, serve, one_version, kind):
     # Those that the world sees: 8443 of the container is published as 443.
     assert lab.reach(CLIENT) == ({"udp:4500"}, {"udp:4500"})
     assert server.program("check") == (0, "")
+
+
+def test_a_reload_with_other_ports(lab, serve, pair):
+    installed, kind = pair
+    server = serve(lab, installed, mail=kind + '[ports="443"]')
+    server.ban(*CLIENT)
+    for ports, left in (
+        ("25,53", {"tcp:443", "tcp:22", "udp:4500"}),
+        ("all", set()),
+        ("22", PORTS - {"tcp:22"}),
+    ):
+        server.jails(mail=f'{kind}[ports="{ports}"]')
+        server.reload()
+        assert lab.reach(CLIENT) == (left, left)
+        assert server.program("check") == (0, "")
 
 
 PORTS_OF_HOST = ({"tcp:22", "udp:4500"},) * 2
