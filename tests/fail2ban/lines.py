@@ -6,8 +6,9 @@
 
 Runs on the Python of that fail2ban, whose modules are on PYTHONPATH. Each line of
 the input is a JSON list of log lines, each answer a JSON object: "found", with the
-addresses found in each of them, and the "seconds" of the processor. A log line is ["journal", TEXT], as the systemd backend
-hands it over, or ["file", TEXT], as it stands in a file.
+addresses found in each of them, and the "seconds" of the processor. A log line
+is ["journal", TEXT], as the systemd backend hands it over, or ["file", TEXT], as it
+stands in a file.
 """
 
 from __future__ import annotations
