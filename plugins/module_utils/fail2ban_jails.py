@@ -134,6 +134,7 @@ class Jail(NamedTuple):
         ignore: addresses that only this jail passes by.
         off: why it is not in force; empty for one that is.
         missing: whether that is because something is not there.
+        grows: whether each further ban of an address may be longer.
     """
 
     name: str
@@ -149,6 +150,7 @@ class Jail(NamedTuple):
     ignore: tuple[str, ...]
     off: str = ""
     missing: bool = False
+    grows: bool = True
 
     @property
     def source(self) -> str:
@@ -391,6 +393,7 @@ def _jail(row: Mapping[str, Any], told: bool, times: Times, facts: Facts) -> Jai
         tuple(row.get("ignore") or ()),
         off,
         missing,
+        row.get("grows", True),
     )
 
 
@@ -500,7 +503,7 @@ def text(
                 findtime=jail.findtime,
                 bantime=jail.bantime,
                 # What is for ever cannot grow.
-                increment=str(times.increment and not for_ever).lower(),
+                increment=str(times.increment and jail.grows and not for_ever).lower(),
                 maxtime=times.maxtime,
                 rndtime=times.rndtime,
                 ignore=" ".join(["%(mailhost_ignoreip)s", *jail.ignore]),

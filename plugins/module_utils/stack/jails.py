@@ -56,6 +56,8 @@ def _jail(name: str, title: str, filter_name: str, why: str, **more: object) -> 
         "maxretry": None,
         "findtime": None,
         "bantime": None,
+        # Whether each further ban of an address is longer.
+        "grows": True,
         # Ports and ranges that are closed for who is banned; empty: all.
         "ports": [],
         "enabled": True,
@@ -130,6 +132,9 @@ MAILU = [
         "Programs that try passwords on port 25, where Mailu takes none.",
         mode="{series}",
         journal=["CONTAINER_TAG=mailu-front"],
+        # nginx writes a line break in a login name as it is, so that a client can make up a line with
+        # somebody else's address: that one is not to be shut out for long.
+        grows=False,
         source=_MAILU,
     ),
     _jail(

@@ -291,6 +291,8 @@ def test_the_file():
         "true",
         "1w",
     )
+    # Its lines can be made up, see the data.
+    assert parser["mailu-smtp-auth"]["bantime.increment"] == "false"
     ssh = parser["sshd"]
     assert ssh["journalmatch"] == "_SYSTEMD_UNIT=ssh.service + _SYSTEMD_UNIT=sshd.service"
     assert ssh["action"] == "mailhost-nftables[name=sshd]"
