@@ -83,10 +83,14 @@ def once(kind, source, target, name):
     if kind == "ssh":
         options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
         options += ("ConnectTimeout=2", "ControlPath=none")
-        done = subprocess.run(
-            ["ssh", "-b", source, *("-o" + option for option in options), name + "@" + target],
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )
+        try:
+            done = subprocess.run(
+                ["ssh", "-b", source, *("-o" + option for option in options), name + "@" + target],
+                capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=8,
+            )
+        except subprocess.TimeoutExpired:
+            # Cut off in the middle.
+            raise TimeoutError from None
         if "timed out" in done.stderr:
             raise TimeoutError
         return done.stderr.strip().splitlines()[-1]

@@ -97,7 +97,8 @@ def attack():
 def test_who_guesses_is_cut_off_within_a_few_attempts(attack, kind):
     for each in attack[kind]:
         assert each["cut"], each
-        assert KINDS[kind] <= each["answers"] <= KINDS[kind] + TOO_LATE, each
+        # The last answer is late itself where a wrong password is answered late.
+        assert KINDS[kind] - 1 <= each["answers"] <= KINDS[kind] + TOO_LATE, each
     assert all(each["held"] is False for each in attack["imap"])
 
 
