@@ -49,6 +49,10 @@ CASES = {
         {"firewall_rules": [{"name": "office", "service": "gopher"}]},
         "rule 'office': service is 'gopher'; allowed: .*HTTPS",
     ),
+    "a jail that nobody knows": (
+        {"fail2ban_jails": {"shd": {"maxretry": 3}}},
+        "jails.shd: there is no such jail; allowed: .*sshd",
+    ),
     "an MTU that is none": ({"mailcow_mtu": "many"}, "mailcow_mtu is many; allowed: auto, 0"),
 }
 
