@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import copy
-
-import pytest
 import scenario
 import yaml
 
@@ -20,17 +17,11 @@ def inventory():
 
 
 def run(*arguments, limit="", **extra):
-    """Run the scenario's play, as scenario.play does; `limit` names one host."""
+    """Run the role, as scenario.play does; `limit` names one host."""
     words = [f"--limit={limit}"] if limit else []
     return scenario.play(
-        scenario.scenario_directory() / "converge.yml",
+        scenario.scenario_directory() / "role.yml",
         *words,
         *arguments,
         extra={**QUICK, **extra},
     )
-
-
-@pytest.fixture
-def settings():
-    """mailu_config of mail1, to be changed."""
-    return copy.deepcopy(inventory()["hosts"]["mail1"]["mailu_config"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import http.client
 import imaplib
 import poplib
+import re
 import smtplib
 import socket
 import ssl
@@ -14,6 +15,7 @@ import time
 from contextlib import closing
 
 import pytest
+import scenario
 from certbot import authority
 from sandbox.hosts import find
 from scenario import on
@@ -179,3 +181,12 @@ def test_files_are_for_their_readers_only():
         "644 docker-compose.yml",
         "644 .env",
     ]
+
+
+def test_the_records_to_publish_have_mailus_key():
+    text = (scenario.STATE / "mail1.zone").read_text()
+    key = on("mail1", "openssl rsa -in /mailu/dkim/example.test.dkim.key -pubout 2>/dev/null")
+    digits = "".join(line for line in key.splitlines() if "---" not in line)
+    assert digits in "".join(re.findall(r'"([^"]*)"', text))
+    assert re.search(r"^example\.test\.\s+\d+\s+IN\s+MX\s+10 mail1\.example\.test\.", text, re.M)
+    assert "p=quarantine" in text

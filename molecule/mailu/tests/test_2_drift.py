@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from certbot import LIVE
 from conftest import run
-from scenario import on
+from scenario import SITE, on, play
 
 ENV = "/mailu/mailu.env"
 FILES = "Compose project and overrides"
@@ -29,7 +29,7 @@ CASES = [
     ("sed -i s/journald/json-file/ /mailu/docker-compose.yml", [FILES]),
     ("rm /mailu/.env", [FILES]),
     ("sed -i s/192.168.203.0/192.168.204.0/ /mailu/docker-compose.yml", [DOWN, FILES, START]),
-    # Somebody took the settings over before the run.
+    # Somebody started a service with it.
     (
         f"sed -i s/^LOG_LEVEL=.*/LOG_LEVEL=DEBUG/ {ENV}; cd /mailu; docker compose up -d smtp",
         [SETTINGS, START],
@@ -49,7 +49,7 @@ ONE = [
 
 
 def test_healthy_hosts_change_nothing_and_check_mode_foretells_that():
-    done = run("--check")
+    done = play(SITE, "--check")
     assert (done.rc, done.changed, done.failed) == (0, [], []), done.message
 
 
