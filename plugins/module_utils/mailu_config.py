@@ -535,7 +535,9 @@ def error_text(stderr: str, delta: Delta, secrets: Iterable[str]) -> str:
         lines = [line for line in stderr.strip().splitlines() if line.strip()]
         errors = [line[7:] for line in lines if line.startswith("Error: ")]
         found = errors or lines[-1:] or ["no reason was given"]
-    return _mask("; ".join(found), secrets)
+    # Mailu shows the beginning and the end of a key.
+    text = re.sub(r"(invalid (?:dkim key|password hash)) '[^']*'", r"\1", "; ".join(found))
+    return _mask(text, secrets)
 
 
 def _mask(text: str, secrets: Iterable[str]) -> str:

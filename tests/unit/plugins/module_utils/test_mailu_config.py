@@ -353,11 +353,15 @@ Error: [ValidationError] 2 errors occurred during input validation
     [
         (
             {IMPORT: {"rc": 1, "stderr": REFUSED}},
-            r"user anna@example.org: password: invalid .* '\*{8}'; user .*: quota_bytes: Not a valid",
+            r"user anna@example.org: password: invalid password hash; user .*: quota_bytes: Not a valid",
         ),
         (
             {IMPORT: {"rc": 1, "stderr": "Error: [ValueError] Duplicate domain name: ('x',)\n"}},
             "Mailu refuses this: .ValueError. Duplicate domain name",
+        ),
+        (
+            {IMPORT: {"rc": 1, "stderr": "Error: geheim is wrong, geheim!\n"}},
+            r"this: \*{8} is wrong, \*{8}!",
         ),
         ({IMPORT: {"rc": 1, "stderr": "Traceback\n  line\nKeyError: 'x'\n"}}, "KeyError: 'x'"),
         ({IMPORT: {"rc": 124}}, "config-import: flask in admin did not end within 60 seconds"),
