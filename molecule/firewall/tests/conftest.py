@@ -36,7 +36,7 @@ def lock_out(host, backend):
             firewall_admins=["192.0.2.10"],
             firewall_controller="192.0.2.10",
         )
-        cut = settles([], hosts=[host], names=["22/4", "22/6"])
+        cut = settles([], hosts=[host], names=["22/4", "22/6"], seconds=90)
         done = going_on.result()
     return done, cut, time.monotonic() - begin, before, on(host, SHOW)
 
