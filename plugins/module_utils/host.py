@@ -453,10 +453,10 @@ class Host:
             )
         except OSError as error:
             raise HostError("{0}: {1}".format(argv[0], error.strerror)) from error
-        assert process.stdout is not None
+        pipe: Any = process.stdout
         try:
             while True:
-                block = process.stdout.read(size)
+                block = pipe.read(size)
                 if not block:
                     break
                 yield block
@@ -464,7 +464,7 @@ class Host:
             process.kill()
             raise
         finally:
-            process.stdout.close()
+            pipe.close()
             process.wait()
         if process.returncode != 0:
             raise HostError("{0} ended with {1}".format(" ".join(argv), process.returncode))

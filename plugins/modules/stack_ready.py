@@ -27,6 +27,7 @@ options:
     required: true
     choices:
       - mailcow
+      - mailu
   path:
     description:
       - Directory of the Compose project, with the stack's configuration file.
