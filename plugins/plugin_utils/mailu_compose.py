@@ -138,7 +138,7 @@ def _service(
         found["networks"] = {"default": {"ipv4_address": address}}
     else:
         found["networks"] = joined
-    volumes = [(source, target, mode) for source, target, mode in service["volumes"]]
+    volumes = list(service["volumes"])
     if own_scanner:
         volumes = [("filter", "/data", "")]
     if service["overrides"]:

@@ -102,7 +102,7 @@ class Server:
         text = ""
         for name, action in actions.items():
             if action.startswith("mailhost-"):
-                kind, _, rest = action.partition("[")
+                kind, _bracket, rest = action.partition("[")
                 action = f"{kind}[name={name}, lock={self.folder}/lock{rest and ', ' + rest[:-1]}]"
             watched = self.folder / f"{name}.log"
             watched.touch()

@@ -287,7 +287,7 @@ def test_a_long_line_takes_no_longer_than_its_length(read, name, mode, samples, 
     size = 100_000
     lines = []
     for text in words:
-        for unit in {
+        for unit in (
             text,
             text[: len(text) // 2],
             text[-30:],
@@ -299,7 +299,7 @@ def test_a_long_line_takes_no_longer_than_its_length(read, name, mode, samples, 
             "a:",
             "1.",
             ">, ",
-        }:
+        ):
             filling = unit * (size // len(unit))
             middle = len(text) * 2 // 3
             for long in (filling, text + filling, text[:middle] + filling + text[middle:]):

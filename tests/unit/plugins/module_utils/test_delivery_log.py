@@ -23,6 +23,10 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Ho
 
 NOW = calendar.timegm((2026, 11, 21, 12, 0, 0))
 SMTP = "2026-11-21T{0}Z mail postfix/smtp[13]: {1}: to=<{2}>, relay={3}, delay=1, dsn={4}, status={5}\n"
+RELAY_REFUSED = (
+    "2026-11-21T10:00:00Z m postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[192.0.2.1]: "
+    "554 5.7.1 <a@b>: Relay access denied; from=<c@d> to=<a@b> proto=SMTP\n"
+)
 TIMEOUT = "deferred (connect to mx[192.0.2.1]:25: Connection timed out)"
 
 
@@ -117,8 +121,7 @@ class TestFindings:
             ),
             (
                 [
-                    ("2026-11-21T10:00:00Z m postfix/smtpd[1]: NOQUEUE: reject: RCPT from x[192.0.2.1]: "
-                    "554 5.7.1 <a@b>: Relay access denied; from=<c@d> to=<a@b> proto=SMTP\n")
+                    RELAY_REFUSED,
                 ],
                 {},
             ),

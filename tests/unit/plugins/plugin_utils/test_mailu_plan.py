@@ -62,8 +62,8 @@ HOST = {
 }
 
 
-def plan(host=HOST, files=None, **more):
-    return mailu_plan({**OPTIONS, **more}, host, files or {})
+def plan(host=None, files=None, **more):
+    return mailu_plan({**OPTIONS, **more}, HOST if host is None else host, files or {})
 
 
 def content(result, path="docker-compose.yml"):
