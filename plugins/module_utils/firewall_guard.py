@@ -134,18 +134,26 @@ programs() {{
 
 # An engine whose rules were emptied, and whose containers went on while it was started, does not
 # lead to DOCKER-USER again before it makes a network.
-lead() {{
-    command -v docker >/dev/null || return 0
+astray() {{
     for program in $(programs); do
         "$program-save" -t filter 2>/dev/null | awk '
             /^:DOCKER / {{ engine = 1 }}
             /^-A FORWARD -j DOCKER-USER$/ {{ jump = 1 }}
-            END {{ exit !engine || jump }}' || continue
-        echo "<4>the engine does not ask DOCKER-USER; having it make a network, so that it does"
-        docker network create mailhost-firewall >/dev/null
-        docker network rm mailhost-firewall >/dev/null
-        return
+            END {{ exit !engine || jump }}' && return
     done
+    return 1
+}}
+
+lead() {{
+    command -v docker >/dev/null || return 0
+    # While it starts, its rules come one by one. A network that is made then takes the jump away and
+    # puts it back, which lets packets pass meanwhile.
+    systemctl -q is-active docker.service && astray || return 0
+    sleep 1
+    systemctl -q is-active docker.service && astray || return 0
+    echo "<4>the engine does not ask DOCKER-USER; having it make a network, so that it does"
+    docker network create mailhost-firewall >/dev/null
+    docker network rm mailhost-firewall >/dev/null
 }}
 
 # The files count as well: rules that were written and not yet loaded by anybody differ.
