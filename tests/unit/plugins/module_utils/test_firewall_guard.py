@@ -295,6 +295,23 @@ def test_chains_of_fail2ban_without_a_jump(machine):
     assert machine.call("check").stdout == ""
 
 
+def test_an_engine_that_lost_its_way_makes_a_network_unless_it_is_just_starting(machine):
+    machine.command("docker", 'echo "docker $*" >>{0}/calls')
+    machine.command("iptables-save", "cat {0}/saved")
+    saved = machine.place / "saved"
+    saved.write_text(":DOCKER - [0:0]\n")
+    (machine.rules / "nftables.rules").unlink()
+    (machine.rules / "load").write_text("iptables-restore --noflush </dev/null\n")
+    machine.command("iptables-restore", "true")
+    assert machine.call("load").returncode == 0
+    assert machine.call("check").stdout == "" and "docker network" not in machine.calls
+    (machine.place / "docker.service").touch()
+    assert "does not ask DOCKER-USER" in machine.call("check").stdout
+    assert "docker network create mailhost-firewall\ndocker network rm" in machine.calls
+    saved.write_text(":DOCKER - [0:0]\n-A FORWARD -j DOCKER-USER\n")
+    assert machine.call("check").stdout == ""
+
+
 def test_the_program_of_fail2bans_role_looks_after_bans_itself(machine):
     (machine.place / "fail2ban.service").touch()
     program = machine.place / guard.BANS_PROGRAM[1:]
