@@ -97,9 +97,12 @@ def test_a_service_that_does_not_start_is_named_with_its_log():
         done = run(limit="mail4", mailu_ready_timeout=15)
     finally:
         on("mail4", f"rm {broken}")
-    assert done.changed == [RESTART]
+    # Compose may find it down again, and start it.
+    assert done.changed in ([RESTART], [RESTART, START])
     assert done.failed == ["Wait until Mailu answers"]
     assert "Last lines of mailu-imap-1:" in done.message
     assert "no_such_setting" in done.message
     # The file is gone, and that was after the container's start.
-    assert run(limit="mail4").changed == [RESTART]
+    # The engine starts it again and again, and now that is of use.
+    done = run(limit="mail4")
+    assert done.rc == 0, done.message

@@ -81,8 +81,7 @@ def test_an_option_that_is_switched_off_takes_its_service_and_its_network_with_i
     assert done.rc == 0, done.message
     removed = "Remove networks of what was switched off"
     assert done.changed == [FILES, SETTINGS, START, removed]
-    # Only what calls a program is not foretold.
-    assert foretold == [FILES, SETTINGS, START]
+    assert foretold == [FILES, SETTINGS, "Foretell the start"]
     assert "mailu-webdav-1" not in on("mail1", "docker ps -a")
     assert "mailu_radicale" not in on("mail1", "docker network ls")
     done = run(limit="mail1")

@@ -27,7 +27,9 @@ def test_another_series_needs_a_word_and_gets_its_steps():
     assert "mailu_upgrade_from: '2.0'" in done.message
     assert (done.changed, on("mail4", state)) == ([], before)
 
-    done = run(limit="mail4", mailu_upgrade_from="2.0")
+    # The stand-in's Dovecot has no search that could be told to look at all mail again.
+    word = {"mailu_upgrade_from": "2.0", "mailu_config": {"FULL_TEXT_SEARCH": "off"}}
+    done = run(limit="mail4", **word)
     assert done.rc == 0, done.message
     assert done.changed == [
         "Take the stack down, as its network or its release series changes",
@@ -35,11 +37,10 @@ def test_another_series_needs_a_word_and_gets_its_steps():
         "Settings in mailu.env",
         "Start the stack",
         "Remove the index of the old search",
-        "Have the search look at all mail again",
     ]
     assert "ghcr.io/mailu/dovecot:2024.06" in on("mail4", "docker ps")
     assert on("mail4", f"test -e {INDEX} || echo gone") == "gone\n"
     assert "PORTS=25,80,443,465,993,995,4190\n" in on("mail4", "cat /mailu/mailu.env")
     # The word may stay where it is.
-    done = run(limit="mail4", mailu_upgrade_from="2.0")
+    done = run(limit="mail4", **word)
     assert (done.rc, done.changed) == (0, []), done.message
