@@ -44,7 +44,7 @@ INPUT = {
                 "DB_HOST": "h",
                 "DB_NAME": "n",
                 "DB_USER": "u",
-                "DB_PW": "p",
+                "DB_PW": "AnotherSecret123",
             }
         },
         "DB_FLAVOR is not changed: .*empty database",
