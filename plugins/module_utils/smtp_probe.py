@@ -480,7 +480,7 @@ def walk(
     """
     domain = recipient.rpartition("@")[2]
     if hosts:
-        servers = [(number, host) for number, host in enumerate(hosts)]
+        servers = list(enumerate(hosts))
     elif dns is None:
         return Walk(recipient, UNKNOWN, "MX records cannot be looked up here")
     else:
