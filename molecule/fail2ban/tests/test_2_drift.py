@@ -27,6 +27,8 @@ CASES = {
     "the program gone": "rm /usr/local/sbin/mailhost-fail2ban",
     "a jail unloaded": "fail2ban-client stop mailu-api",
 }
+# One of each kind: a file, a unit, what the server has. A look takes as long as a repair.
+FORETOLD = ("an edited jail", "the timer masked", "a jail unloaded")
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -42,11 +44,12 @@ def test_nothing_is_changed_where_nothing_is_to_be():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_drift_is_foretold_and_undone(name):
+def test_drift_is_undone(name):
     before = state(HOST)
     on(HOST, CASES[name])
-    foretold = run_on(HOST, "--check", "--diff")
-    assert (foretold.rc, foretold.changed) == (0, [JAILS]), foretold.message
+    if name in FORETOLD:
+        foretold = run_on(HOST, "--check", "--diff")
+        assert (foretold.rc, foretold.changed) == (0, [JAILS]), foretold.message
     done = run_on(HOST)
     assert (done.rc, done.changed) == (0, [JAILS]), done.message
     assert state(HOST) == before
