@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from certbot import LIVE
-from conftest import run
+from role import run
 from scenario import SITE, on, play
 
 ENV = "/mailu/mailu.env"

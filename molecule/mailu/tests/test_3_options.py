@@ -12,7 +12,7 @@ import time
 
 from ansible_collections.postmaster.mailhost.plugins.plugin_utils import mailu_compose, mailu_plan
 from certbot import LIVE, authority, renew
-from conftest import run
+from role import run
 from sandbox.hosts import find
 from scenario import on
 

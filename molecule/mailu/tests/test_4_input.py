@@ -8,7 +8,7 @@ import json
 import re
 
 import pytest
-from conftest import run
+from role import run
 from scenario import on
 
 FILES = "cd /mailu; sha256sum mailu.env .env docker-compose.yml; docker ps -q | sort"

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from conftest import run
+from role import run
 from scenario import on
 
 OLD = {"mailu_version": "2.0", "mailu_accept_insecure_version": True}

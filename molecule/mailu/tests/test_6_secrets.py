@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 
-from conftest import inventory, run
+from role import inventory, run
 from scenario import on
 
 ENV = "/mailu/mailu.env"
