@@ -177,6 +177,7 @@ ARCHIVE = {
         "chrony": "chrony",
         "ntpsec": "ntpsec",
         "postfix": "postfix postfix-pcre libsasl2-modules",
+        "dovecot": "dovecot-core",
         "exim": "exim4-daemon-light",
     },
     "bookworm": {
@@ -186,6 +187,8 @@ ARCHIVE = {
         "firewalld": "firewalld",
         "network": "ifupdown",
         "chrony": "chrony",
+        "postfix": "postfix libsasl2-modules",
+        "qmail": "ucspi-tcp daemontools daemontools-run",
         "exim": "exim4-daemon-light",
     },
     "bullseye": {
@@ -195,6 +198,7 @@ ARCHIVE = {
         "firewalld": "firewalld",
         "network": "ifupdown",
         "chrony": "chrony",
+        "postfix": "postfix libsasl2-modules",
         "exim": "exim4-daemon-light",
     },
 }
