@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from scenario import SITE, on, play
+from scenario import SITE, STATE, on, play
 
 MC = "/opt/mailcow-dockerized"
 CONF = MC + "/mailcow.conf"
@@ -47,6 +47,11 @@ CASES = {
 }
 
 
+def words(path):
+    """The lines of a file, with one blank where there are several."""
+    return [" ".join(line.split()) for line in path.read_text().splitlines()]
+
+
 def test_a_healthy_host_changes_nothing_and_check_mode_foretells_that():
     run = play(SITE, "--check")
     assert (run.rc, run.changed, run.failed) == (0, [], []), run.message
@@ -59,6 +64,20 @@ def test_drift_is_undone(name):
     run = play(extra=QUICK)
     assert run.rc == 0, run.message
     assert run.changed == expected
+
+
+def test_a_domain_that_mailcow_signs_for_is_in_the_records_to_publish():
+    records = STATE / "mail1.mailcow.zone"
+    assert "example.test. 3600 IN MX 10 mail1.example.test." in words(records)
+    on(
+        "mail1",
+        "docker exec mailcowdockerized-redis-mailcow-1 sh -c 'export REDISCLI_AUTH=$REDISPASS;"
+        " redis-cli HSET DKIM_PUB_KEYS added.test SGVyZQ==;"
+        " redis-cli HSET DKIM_SELECTORS added.test own'",
+    )
+    run = play(extra=QUICK)
+    assert (run.rc, run.changed) == (0, ["DNS records to publish"]), run.message
+    assert 'own._domainkey.added.test. 3600 IN TXT "v=DKIM1; k=rsa; p=SGVyZQ=="' in words(records)
 
 
 def test_and_then_nothing_is_left_to_do():
