@@ -41,7 +41,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, args = self.validate_argument_spec(
             argument_spec={
-                "findings": {"type": "list", "elements": "dict", "required": True},
+                "findings": {"type": "list", "elements": "dict", "default": []},
+                "diagnosis": {"type": "dict", "default": {}},
                 "stack": {"type": "str", "default": ""},
                 "fail_on": {"type": "str", "default": "fail", "choices": list(words.FAIL_ON)},
                 "stop": {"type": "bool", "default": False},
@@ -58,8 +59,14 @@ class ActionModule(ActionBase):
             return _failed(f"width is {width}; allowed: {lines.MIN_WIDTH} or more")
         host = str((task_vars or {}).get("inventory_hostname", "localhost"))
         try:
-            document = data.build(args["findings"], host, args["stack"], args["fail_on"])
-        except (TypeError, ValueError) as error:
+            document = data.build(
+                args["findings"],
+                host,
+                args["stack"],
+                args["fail_on"],
+                diagnosis=args["diagnosis"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
             return _failed(f"findings: {error}")
         result: dict[str, Any] = {
             "changed": False,

@@ -23,7 +23,13 @@ options:
       - Findings, as the modules of this collection return them.
     type: list
     elements: dict
-    required: true
+    default: []
+  diagnosis:
+    description:
+      - What the filter P(postmaster.mailhost.diagnosis#filter) made of findings. It is shown instead of
+        O(findings), in its order, and is in the JSON file as a whole.
+    type: dict
+    default: {}
   stack:
     description:
       - The mail stack that the findings are about, to be named in the report.

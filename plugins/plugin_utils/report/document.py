@@ -48,6 +48,7 @@ def build(
     stack: str = "",
     fail_on: str = words.FAIL,
     at: datetime.datetime | None = None,
+    diagnosis: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the report of a host.
 
@@ -57,12 +58,14 @@ def build(
         stack: name of the mail stack, empty when the findings are about none.
         fail_on: from which status on the answer is "no go".
         at: when it was looked; now by default.
+        diagnosis: what the role doctor found out. Its findings take the place of ``findings``, in
+            its order.
 
     Raises:
         TypeError: something that is no dictionary is among the findings.
         ValueError: something else that is no finding is, or ``fail_on`` is wrong.
     """
-    items = parse(findings)
+    items = parse(causes(diagnosis)) if diagnosis else words.worst_first(parse(findings))
     totals = words.summary(items, fail_on)
     at = (at or datetime.datetime.now(datetime.UTC)).astimezone(datetime.UTC)
     return {
@@ -75,8 +78,20 @@ def build(
         "fail_on": str(fail_on),
         "go": totals["go"],
         "counts": {status: totals[status] for status in words.STATUSES},
-        "findings": [item.to_dict() for item in words.worst_first(items)],
+        "findings": [item.to_dict() for item in items],
+        **({"diagnosis": dict(diagnosis)} if diagnosis else {}),
     }
+
+
+def causes(diagnosis: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the findings of a diagnosis as those of a report, which are texts alone."""
+    found = []
+    for item in diagnosis["findings"]:
+        observed = item["observed"]
+        if item["because"]:
+            observed = f"{item['title']}: {observed} (explains {', '.join(item['because'])})"
+        found.append({**item, "observed": observed, "fix": item["remedy"]})
+    return found
 
 
 def parse(findings: Iterable[Mapping[str, Any]]) -> list[words.Finding]:

@@ -1,0 +1,680 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why mail does not arrive: one cause of what many checks found, the worst first.
+
+A blocked port is seen by the log, by the queue, and by whoever tries it. :data:`LINKS` says which
+finding explains which others; what is explained hangs under its cause, and only causes are reported.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ansible_collections.postmaster.mailhost.plugins.module_utils import delivery_reason, mail_log
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue
+from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import (
+    FAIL,
+    OK,
+    SKIP,
+    UNKNOWN,
+    WARN,
+)
+
+HEALTHY = "healthy"
+WATCH = "watch"
+ILL = "ill"
+VERDICTS = {FAIL: ILL, WARN: WATCH, UNKNOWN: UNKNOWN, OK: HEALTHY, SKIP: UNKNOWN}
+
+#: Every status, worst first. What is known to be wrong comes before what could not be looked at.
+ORDER = (FAIL, WARN, UNKNOWN, OK, SKIP)
+_TROUBLE = (FAIL, WARN, UNKNOWN)
+
+ACCEPTED = " (accepted by name)"
+
+#: Checks of the preflight that say something about a server that runs.
+PREFLIGHT = (
+    "resources.inodes",
+    "resources.inotify",
+    "clock.synchronised",
+    "clock.offset",
+    "network.mtu",
+    "network.ip_forward",
+    "resolver.answers",
+    "resolver.dnssec",
+    "services.mail_servers",
+    "ports.public",
+    "engine.daemon",
+    "engine.iptables",
+    "engine.userland_proxy",
+    "engine.ipv6_relay",
+    "firewall.services",
+    "firewall.input_rules",
+    "firewall.forward_policy",
+    "firewall.docker_user",
+    "firewall.kernel_modules",
+    "egress.dns",
+    "egress.smtp",
+)
+
+#: Subjects that are looked at by modules without a list of checks in the catalogue.
+OTHERS = {
+    "fail2ban": (
+        "fail2ban.service",
+        "fail2ban.jail",
+        "fail2ban.kernel",
+        "fail2ban.log",
+        "fail2ban.ignored",
+    )
+}
+
+
+class Told(NamedTuple):
+    """A finding by its id (shell pattern), and words (regular expression) that it must have."""
+
+    id: str
+    words: str = ""
+
+    def matches(self, finding: Mapping[str, Any]) -> bool:
+        """Return whether a finding is meant."""
+        return fnmatch.fnmatchcase(finding["id"], self.id) and bool(
+            re.search(self.words, finding["observed"], re.IGNORECASE)
+        )
+
+
+class Link(NamedTuple):
+    """What explains what.
+
+    Attributes:
+        causes: the first of them that is found explains the other ones.
+        seen: what follows from it.
+        title: what the cause is called then; empty for the check's own title.
+    """
+
+    causes: tuple[Told, ...]
+    seen: tuple[Told, ...]
+    title: str = ""
+
+
+_TIMED_OUT = r"timed? ?out|timeout|4\.4\.1|blocked25"
+_NO_SPACE = r"no space left|insufficient system storage|4\.3\.1|disk|queue file write"
+_DNS_FAILS = r"DNS did not answer|name resolution|name service error|4\.4\.3|no answer"
+_REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
+_LISTED = r"blocklist|blacklist|block list|spamhaus|spamcop|barracuda|dnsbl|listed|reputation"
+_AUTHENTICATION = r"SPF|DKIM|DMARC"
+_CERTIFICATE = r"certificate|cert\.pem|key\.pem|dh\.?params|TLS|SSL"
+_RUNS_NOT = r"does not run|not running|no service|no container|restarting|refused|exited"
+
+#: Every explanation, those of the most fundamental causes first. A finding hangs under the first
+#: cause that explains it.
+LINKS = (
+    Link(
+        (Told("health.disk"), Told("resources.disk"), Told("resources.inodes")),
+        (
+            Told("health.*", _NO_SPACE + "|exit|restart|unhealthy"),
+            Told("delivery.*", _NO_SPACE),
+            Told("queue.*", _NO_SPACE),
+            Told("smtp.*", _NO_SPACE),
+        ),
+        "The disk is full",
+    ),
+    Link(
+        (Told("clock.offset"), Told("clock.synchronised")),
+        (
+            Told("resolver.dnssec"),
+            Told("tls.expiry", "begins on"),
+            Told("health.certificate*", "begins|not yet"),
+            Told("health.*", "unbound"),
+        ),
+        "The clock is wrong",
+    ),
+    Link(
+        (Told("engine.daemon"), Told("health.engine")),
+        (
+            Told("health.*"),
+            Told("engine.*"),
+            Told("smtp.connect"),
+            Told("tls.connect"),
+            Told("queue.*", _RUNS_NOT + "|engine|docker"),
+            Told("delivery.log", "."),
+        ),
+        "The container engine does not work",
+    ),
+    Link(
+        (
+            Told("network.ip_forward"),
+            Told("health.ip_forward"),
+            Told("engine.iptables"),
+            Told("health.chains"),
+            Told("firewall.forward_policy"),
+            Told("firewall.services"),
+        ),
+        (
+            Told("health.network*"),
+            Told("health.connect*"),
+            Told("health.chains"),
+            Told("health.containers", "unhealthy"),
+            Told("firewall.docker_user"),
+            Told("firewall.forward_policy"),
+            Told("smtp.connect", _TIMED_OUT + "|unreachable"),
+            Told("tls.connect", _TIMED_OUT + "|unreachable|no port"),
+            Told("delivery.connection", _TIMED_OUT),
+            Told("delivery.local", _DNS_FAILS),
+        ),
+        "Packets do not pass from and to the containers",
+    ),
+    Link(
+        (Told("ports.public"), Told("services.mail_servers")),
+        (
+            Told("services.mail_servers"),
+            Told("health.containers", "already in use|created|bind|port"),
+            Told("smtp.banner"),
+            Told("smtp.auth"),
+            Told("smtp.starttls"),
+            Told("smtp.connect", "refused"),
+        ),
+        "Another program has the stack's ports",
+    ),
+    Link(
+        (Told("health.certificate*"),),
+        (
+            Told("health.containers", r"dovecot|postfix|nginx|front|smtp|imap"),
+            Told("health.log*", _CERTIFICATE),
+            Told("tls.*"),
+            Told("smtp.starttls"),
+            Told("smtp.connect", "refused"),
+            Told("delivery.daemon", _CERTIFICATE),
+        ),
+        "The services cannot use the certificate",
+    ),
+    Link(
+        (Told("health.hyperscan"),),
+        (
+            Told("health.containers", r"rspamd|antispam"),
+            Told("health.log*", r"hyperscan|rspamd|antispam"),
+            Told("delivery.local", "milter|service"),
+        ),
+        "Rspamd's compiled expressions are of another processor",
+    ),
+    Link(
+        (Told("health.images"), Told("health.environment")),
+        (Told("health.containers", "unhealthy|restart|exit"), Told("health.log*")),
+    ),
+    Link(
+        (Told("health.containers"), Told("health.state")),
+        (
+            Told("health.connect*"),
+            Told("health.network*"),
+            Told("health.log*"),
+            Told("smtp.connect", "refused|closed|lost|timeout|timed out"),
+            Told("smtp.starttls"),
+            Told("smtp.auth"),
+            Told("tls.connect"),
+            Told("queue.*", _RUNS_NOT),
+            Told("delivery.log", _RUNS_NOT + "|no container|no line"),
+            Told("delivery.local", "does not work"),
+            Told("resolver.*", "unbound"),
+        ),
+        "A container of the stack does not work",
+    ),
+    Link(
+        (
+            Told("egress.smtp", "time|block|refus|answer"),
+            Told("smtp.destination", "blocked25"),
+            Told("delivery.connection", "timed out"),
+            Told("queue.reasons", "^all "),
+        ),
+        (
+            Told("delivery.connection", _TIMED_OUT),
+            Told("delivery.others", _TIMED_OUT + "|tried for days"),
+            Told("smtp.destination", _TIMED_OUT),
+            Told("queue.reasons", _TIMED_OUT),
+            Told("queue.age", _TIMED_OUT),
+            Told("queue.destination", _TIMED_OUT),
+            Told("queue.length"),
+        ),
+        "Outgoing port 25 is blocked",
+    ),
+    Link(
+        (Told("resolver.answers"), Told("resolver.dnssec"), Told("egress.dns")),
+        (
+            Told("resolver.dnssec"),
+            Told("egress.*", "resolve|no address|name"),
+            Told("delivery.local", _DNS_FAILS),
+            Told("queue.reasons", _DNS_FAILS),
+            Told("queue.age", _DNS_FAILS),
+            Told("smtp.destination", "unknown"),
+            Told("health.*", "unbound|resolver"),
+        ),
+        "The server's resolver does not answer",
+    ),
+    Link(
+        (Told("blocklist.address"), Told("blocklist.domain")),
+        (
+            Told("blocklist.domain"),
+            Told("delivery.reputation", _LISTED),
+            Told("smtp.destination", _LISTED),
+            Told("queue.*", _LISTED),
+            Told("egress.smtp", _LISTED + "|^.*: 5"),
+        ),
+        "The server is on a blocklist",
+    ),
+    Link(
+        (Told("dns.address"), Told("dns.cname_hostname")),
+        (
+            Told("dns.forward_confirmed"),
+            Told("dns.mx_target"),
+            Told("dns.mx", "address"),
+            Told("dns.host_spf"),
+            Told("smtp.*", "has no address|not exist"),
+            Told("tls.*", "has no address|not exist"),
+            Told("health.acme"),
+        ),
+    ),
+    Link(
+        (Told("dns.reverse"), Told("dns.forward_confirmed"), Told("dns.generic_reverse")),
+        (
+            Told("dns.forward_confirmed"),
+            Told("dns.generic_reverse"),
+            Told("smtp.banner", "reverse record"),
+            Told("delivery.reputation", _REVERSE),
+            Told("smtp.destination", _REVERSE),
+            Told("queue.*", _REVERSE),
+        ),
+    ),
+    Link(
+        (Told("dns.spf"), Told("dns.dmarc")),
+        (
+            Told("delivery.reputation", _AUTHENTICATION),
+            Told("smtp.destination", _AUTHENTICATION),
+            Told("queue.*", _AUTHENTICATION),
+        ),
+    ),
+    Link(
+        (Told("dns.mx"), Told("dns.mx_target")),
+        (Told("dns.mx_target"), Told("delivery.loop")),
+    ),
+    Link(
+        (Told("engine.ipv6_relay"), Told("engine.userland_proxy")),
+        (Told("smtp.relay"),),
+        "The server relays for everybody",
+    ),
+    Link((Told("tls.same"),), (Told("tls.expiry"),)),
+    Link((Told("tls.expiry"),), (Told("tls.chain", "expired|not yet valid"),)),
+    Link(
+        (Told("firewall.input_rules"), Told("firewall.services")),
+        (
+            Told("smtp.connect", _TIMED_OUT + "|unreachable"),
+            Told("tls.connect", _TIMED_OUT + "|no port"),
+        ),
+        "The firewall closes the mail server's ports",
+    ),
+    Link(
+        (Told("smtp.connect"),),
+        (
+            Told("tls.connect", "no port"),
+            Told("tls.*", "no service showed"),
+            Told("smtp.*", "no port answered"),
+            Told("smtp.relay"),
+        ),
+    ),
+    Link(
+        (Told("tls.connect"),), (Told("tls.*", "no service showed|no port"), Told("smtp.starttls"))
+    ),
+    Link((Told("delivery.log"),), (Told("delivery.*"),)),
+    Link((Told("queue.length"),), (Told("queue.*", "does not run|cannot|not there|no "),)),
+    Link((Told("blocklist.zones"),), (Told("blocklist.*", "no list says anything"),)),
+    Link((Told("fail2ban.service"),), (Told("fail2ban.*"),)),
+)
+
+# Where the log tells of a kind of reason; the queue's age is only its consequence.
+_CHECK_OF_KIND = {
+    **dict.fromkeys(
+        ("timeout", "refused", "unreachable", "connection_lost"), "delivery.connection"
+    ),
+    **dict.fromkeys(
+        (
+            "blocklisted",
+            "reverse_dns",
+            "authentication",
+            "refused_to_talk",
+            "rate_limited",
+            "content",
+        ),
+        "delivery.reputation",
+    ),
+    **dict.fromkeys(
+        ("own_service", "own_files", "login_failed", "login_needed", "tls", "dns"),
+        "delivery.local",
+    ),
+    "loop": "delivery.loop",
+    "relay_denied": "delivery.relay",
+}
+
+#: Which trouble keeps up most mail, the worst first: an id as a shell pattern. What is not named
+#: comes behind.
+RANK = (
+    "smtp.relay",
+    "engine.ipv6_relay",
+    "health.disk",
+    "resources.inodes",
+    "engine.daemon",
+    "health.engine",
+    "network.ip_forward",
+    "health.ip_forward",
+    "engine.iptables",
+    "health.chains",
+    "firewall.kernel_modules",
+    "ports.public",
+    "health.certificate*",
+    "health.hyperscan",
+    "health.images",
+    "health.environment",
+    "health.containers",
+    "health.connect*",
+    "health.network*",
+    "clock.*",
+    "resolver.*",
+    "egress.dns",
+    "smtp.connect",
+    "dns.address",
+    "dns.cname_hostname",
+    "dns.mx",
+    "dns.mx_target",
+    "egress.smtp",
+    "delivery.loop",
+    "delivery.connection",
+    "delivery.local",
+    "blocklist.address",
+    "dns.reverse",
+    "dns.forward_confirmed",
+    "blocklist.domain",
+    "delivery.reputation",
+    "dns.spf",
+    "dns.dmarc",
+    "tls.tlsa",
+    "smtp.destination",
+    "delivery.relay",
+    "delivery.daemon",
+    "tls.connect",
+    "tls.expiry",
+    "tls.names",
+    "tls.chain",
+    "smtp.*",
+    "health.*",
+    "delivery.others",
+    "queue.*",
+    "firewall.*",
+    "engine.*",
+    "network.*",
+    "tls.*",
+    "dns.*",
+    "fail2ban.*",
+)
+
+
+class DiagnosisError(ValueError):
+    """What was given is wrong; the text names it, and what is allowed."""
+
+
+def ids() -> tuple[str, ...]:
+    """Return the id of every check that the doctor may run, in no special order."""
+    later = tuple(check.id for check in catalogue.doctor_checks())
+    others = tuple(name for names in OTHERS.values() for name in names)
+    return PREFLIGHT + catalogue.DNS_IDS + later + others
+
+
+def select(option: str, wanted: Iterable[str]) -> set[str]:
+    """Return the ids that a list of ids and subjects stands for.
+
+    Raises:
+        DiagnosisError: a name that is neither.
+    """
+    known = ids()
+    subjects = {entry.partition(".")[0] for entry in known}
+    chosen: set[str] = set()
+    for name in wanted:
+        if name not in known and name not in subjects:
+            raise DiagnosisError(
+                f"{option} has {name!r}; allowed: {', '.join(sorted(subjects.union(known)))}"
+            )
+        chosen.update(entry for entry in known if name in (entry, entry.partition(".")[0]))
+    return chosen
+
+
+def plan(only: Iterable[str] = (), skip: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what is to be looked at.
+
+    Args:
+        only: ids and subjects to look at alone; all when empty.
+        skip: ids and subjects not to look at.
+
+    Returns:
+        dict: ``preflight`` and ``dns``, the ids of their checks; ``subjects``, the subjects of which
+        at least one check is to be looked at.
+
+    Raises:
+        DiagnosisError: a name that is no check.
+    """
+    chosen = (select("doctor_only", only) or set(ids())) - select("doctor_skip", skip)
+    return {
+        "preflight": [name for name in PREFLIGHT if name in chosen],
+        "dns": [name for name in catalogue.DNS_IDS if name in chosen],
+        "subjects": sorted({name.partition(".")[0] for name in chosen}),
+    }
+
+
+def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the findings of what the modules answered.
+
+    Args:
+        results: subject -> what a task registered. One that was not run has no findings; one that
+            failed is a finding itself.
+    """
+    found = []
+    for subject, result in results.items():
+        if "findings" in result:
+            found += [dict(entry) for entry in result["findings"]]
+        elif result.get("failed"):
+            found.append(
+                {
+                    "id": subject,
+                    "status": UNKNOWN,
+                    "title": "The module itself",
+                    "observed": str(result.get("msg") or "the module failed"),
+                    "required": "an answer",
+                    "fix": "Mend what it says, and run the doctor again.",
+                }
+            )
+    return found
+
+
+def diagnose(
+    findings: Iterable[Mapping[str, Any]],
+    only: Iterable[str] = (),
+    skip: Iterable[str] = (),
+    accept: Iterable[str] = (),
+    fixed: Iterable[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Return what is wrong with a mail server.
+
+    Args:
+        findings: findings as dictionaries. Beside the keys of a ``Finding`` there may be ``remedy``,
+            ``evidence`` (list of texts), and ``fix`` may be a dictionary with ``kind``.
+        only: ids and subjects that count; all when empty.
+        skip: ids and subjects that do not.
+        accept: ids and subjects whose failure is only a warning.
+        fixed: what was mended before.
+
+    Returns:
+        dict: ``verdict``; ``findings``, causes only, the worst first, each with ``id``, ``status``,
+        ``title``, ``observed``, ``required``, ``remedy``, ``evidence``, ``because`` (ids that hang
+        under it), ``fix`` and ``source``; ``explained``, what hangs under a cause, with ``cause``;
+        ``fixed``.
+
+    Raises:
+        DiagnosisError: a name that is no check.
+    """
+    wanted, left_out, known = select("only", only), select("skip", skip), select("accept", accept)
+    items = []
+    for entry in findings:
+        item = _item(entry)
+        if wanted and item["id"] in ids() and item["id"] not in wanted:
+            continue
+        if item["id"] in left_out:
+            continue
+        if item["id"] in known and item["status"] == FAIL:
+            item["status"] = WARN
+            item["observed"] += ACCEPTED
+        items.append(item)
+    items = _merged(items)
+    parents = _parents(items)
+    roots = [_root(number, parents) for number in range(len(items))]
+    causes = {number: item for number, item in enumerate(items) if roots[number] == number}
+    explained = []
+    for number, item in enumerate(items):
+        if roots[number] != number:
+            _hang(causes[roots[number]], item)
+            explained.append({**item, "cause": causes[roots[number]]["id"]})
+    ranks = {number: _rank(item) for number, item in causes.items()}
+    ordered = sorted(causes, key=lambda n: (ORDER.index(causes[n]["status"]), ranks[n], n))
+    found = [causes[number] for number in ordered]
+    return {
+        "verdict": VERDICTS[found[0]["status"]] if found else UNKNOWN,
+        "findings": found,
+        "explained": explained,
+        "fixed": [dict(entry) for entry in fixed],
+    }
+
+
+def _item(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a finding in the form of a diagnosis."""
+    fix = entry.get("fix")
+    structured = fix if isinstance(fix, Mapping) and fix else None
+    remedy = entry.get("remedy") or ("" if isinstance(fix, Mapping) else fix) or ""
+    observed = str(entry.get("observed") or "")
+    item = {
+        "id": str(entry["id"]),
+        "status": str(entry["status"]),
+        "title": str(entry.get("title") or ""),
+        "observed": observed,
+        "required": str(entry.get("required") or ""),
+        "remedy": str(remedy),
+        "evidence": [str(line) for line in entry.get("evidence") or [observed]],
+        "because": [],
+        "fix": dict(structured) if structured else None,
+        "source": str(entry.get("source") or ""),
+    }
+    if item["id"] == "smtp.destination" and item["status"] in (FAIL, WARN):
+        kind = _kind(observed)
+        if kind.name in _CHECK_OF_KIND or kind.side != delivery_reason.NETWORK:
+            item["remedy"] = f"{kind.sentence} {kind.step}"
+    return item
+
+
+def _merged(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return findings of which those that ask for the same are one, such as six closed ports."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for number, item in enumerate(items):
+        same = (item["id"], item["status"], item["remedy"])
+        alone = item["status"] not in _TROUBLE or item["fix"] or not item["remedy"]
+        first = found.setdefault((*same, str(number)) if alone else same, item)
+        if first is not item:
+            first["evidence"] += item["evidence"]
+            if item["observed"] not in first["observed"]:
+                first["observed"] += "; " + item["observed"]
+    return list(found.values())
+
+
+def _kind(text: str) -> delivery_reason.Kind:
+    """Return the kind of reason that a text of another server is."""
+    code = re.search(r"\b([45]\.\d{1,3}\.\d{1,3})\b", text)
+    status = mail_log.BOUNCED if re.search(r"\b5\d\d\b|permanent", text) else mail_log.DEFERRED
+    return delivery_reason.of(status, code.group(1) if code else "", text)
+
+
+def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
+    """Return for each finding that another one explains the number of that one."""
+    parents: dict[int, int] = {}
+    troubles = [n for n, item in enumerate(items) if item["status"] in _TROUBLE]
+    titles: dict[int, str] = {}
+    for link in LINKS:
+        cause, told = _first(link.causes, items, troubles)
+        if cause is None:
+            continue
+        seen = (*link.seen, *link.causes[link.causes.index(told) + 1 :])
+        hung = False
+        for number in troubles:
+            if number == cause or number in parents or _root(cause, parents) == number:
+                continue
+            if items[number]["id"] == items[cause]["id"]:
+                continue
+            if any(one.matches(items[number]) for one in seen):
+                parents[number] = cause
+                hung = True
+        if link.title and hung:
+            titles.setdefault(cause, link.title)
+    for number in troubles:
+        if items[number]["id"] in ("queue.age", "queue.destination", "queue.reasons"):
+            name = _CHECK_OF_KIND.get(_kind(items[number]["observed"]).name)
+            same = [n for n in troubles if items[n]["id"] == name]
+            if same and number not in parents and _root(same[0], parents) != number:
+                parents[number] = same[0]
+    # What several could not look at for the same reason is one thing to mend.
+    first: dict[str, int] = {}
+    for number in troubles:
+        if items[number]["status"] == UNKNOWN and number not in parents:
+            before = first.setdefault(items[number]["observed"], number)
+            if before != number:
+                parents[number] = before
+    for number, title in titles.items():
+        if number not in parents:
+            items[number]["title"] = title
+    return parents
+
+
+def _first(
+    causes: tuple[Told, ...], items: list[dict[str, Any]], troubles: list[int]
+) -> tuple[int | None, Told]:
+    """Return the number of the first cause that is there; known trouble before what is not known."""
+    for statuses in ((FAIL, WARN), (UNKNOWN,)):
+        for told in causes:
+            for number in troubles:
+                if items[number]["status"] in statuses and told.matches(items[number]):
+                    return number, told
+    return None, causes[0]
+
+
+def _root(number: int, parents: Mapping[int, int]) -> int:
+    """Return the cause at the end of a chain."""
+    seen = set()
+    while number in parents and number not in seen:
+        seen.add(number)
+        number = parents[number]
+    return number
+
+
+def _hang(cause: dict[str, Any], item: Mapping[str, Any]) -> None:
+    """Hang a finding under its cause, which is as bad as what it does."""
+    if item["id"] not in cause["because"]:
+        cause["because"].append(item["id"])
+    cause["evidence"] += [line for line in item["evidence"] if line not in cause["evidence"]]
+    # What was accepted, or could not be looked at, is no more certain through that.
+    if ORDER.index(item["status"]) < ORDER.index(cause["status"]) and not cause[
+        "observed"
+    ].endswith(ACCEPTED):
+        cause["status"] = item["status"]
+
+
+def _rank(item: Mapping[str, Any]) -> int:
+    """Return how much mail a cause keeps up, itself or by what it does; 0 is most."""
+    return min(_rank_of(name) for name in (item["id"], *item["because"]))
+
+
+def _rank_of(name: str) -> int:
+    return next(
+        (place for place, pattern in enumerate(RANK) if fnmatch.fnmatchcase(name, pattern)),
+        len(RANK),
+    )

@@ -1,0 +1,327 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which finding is the cause of which, and what comes first."""
+
+from __future__ import annotations
+
+import fnmatch
+import random
+
+import pytest
+from ansible_collections.postmaster.mailhost.plugins.plugin_utils import diagnosis
+
+TIMED_OUT = "connect to mx.example.net[192.0.2.25]:25: Connection timed out"
+
+
+@pytest.fixture
+def seen(finding):
+    """Return a function: findings as (id, status, observed) -> the diagnosis."""
+
+    def look(*entries, **options):
+        given = [finding(name, status, observed=text) for name, status, text in entries]
+        return diagnosis.diagnose(given, **options)
+
+    return look
+
+
+def ids(found):
+    """Return the id and what hangs under it, of each cause that asks for something."""
+    return [
+        (item["id"], sorted(item["because"]))
+        for item in found["findings"]
+        if item["status"] not in ("ok", "skip")
+    ]
+
+
+#: Each correlation: what was found, and what is told. What comes first stands first.
+CASES = {
+    "outgoing port 25 is blocked": (
+        [
+            (
+                "delivery.connection",
+                "fail",
+                f"connections to 4 destinations timed out: {TIMED_OUT}",
+            ),
+            ("queue.reasons", "fail", f"all 4 recipients, of 4 domains: {TIMED_OUT}"),
+            ("queue.age", "warn", f"the oldest waits for 5.0 h, for example.net: {TIMED_OUT}"),
+            ("smtp.destination", "fail", "jane@example.net: blocked25: nobody answers"),
+            ("egress.smtp", "fail", "no answer within 3 s: times out over IPv4"),
+            ("dns.caa", "warn", "none"),
+        ],
+        [
+            (
+                "egress.smtp",
+                ["delivery.connection", "queue.age", "queue.reasons", "smtp.destination"],
+            ),
+            ("dns.caa", []),
+        ],
+    ),
+    "it is blocked, and only the log and the queue tell": (
+        [
+            ("queue.reasons", "fail", f"all 4 recipients, of 4 domains: {TIMED_OUT}"),
+            (
+                "delivery.connection",
+                "fail",
+                f"connections to 4 destinations timed out: {TIMED_OUT}",
+            ),
+        ],
+        [("delivery.connection", ["queue.reasons"])],
+    ),
+    "a destination is down": (
+        [
+            ("delivery.connection", "warn", f"1 waiting for example.net: Last: {TIMED_OUT}"),
+            ("queue.age", "warn", f"the oldest waits for 5.0 h, for example.net: {TIMED_OUT}"),
+        ],
+        [("delivery.connection", ["queue.age"])],
+    ),
+    "the disk is full": (
+        [
+            ("smtp.connect", "fail", "192.0.2.1:25: 452 4.3.1 Insufficient system storage"),
+            ("delivery.local", "fail", "3 deferred: No space left on device"),
+            ("delivery.daemon", "fail", "2 times: postfix: write queue file: No space left"),
+            ("health.disk", "fail", "/var/lib/docker has 0 MiB left"),
+        ],
+        [("health.disk", ["delivery.daemon", "delivery.local", "smtp.connect"])],
+    ),
+    "a container does not run": (
+        [
+            ("smtp.connect", "fail", "192.0.2.1:25: connection refused"),
+            ("smtp.relay", "unknown", "no port answered"),
+            ("tls.connect", "unknown", "no port is open: smtp 192.0.2.1:25"),
+            ("tls.names", "unknown", "no service showed a certificate"),
+            ("queue.length", "unknown", "project mailu has no container that runs"),
+            ("health.containers", "fail", "postfix-mailcow: exited with 1"),
+        ],
+        [
+            (
+                "health.containers",
+                ["queue.length", "smtp.connect", "smtp.relay", "tls.connect", "tls.names"],
+            )
+        ],
+    ),
+    "a certificate is a dangling link": (
+        [
+            ("health.containers", "fail", "dovecot-mailcow restarts"),
+            ("tls.connect", "fail", "imaps 192.0.2.1:993: handshake failed (tls)"),
+            ("health.certificate", "fail", "cert.pem is a link to nowhere"),
+        ],
+        [("health.certificate", ["health.containers", "tls.connect"])],
+    ),
+    "packets are not forwarded": (
+        [
+            ("network.ip_forward", "fail", "net.ipv4.ip_forward is 0"),
+            ("smtp.connect", "fail", "192.0.2.1:25: timed out"),
+            ("tls.connect", "unknown", "no port is open"),
+        ],
+        [("network.ip_forward", ["smtp.connect", "tls.connect"])],
+    ),
+    "the reverse record is missing": (
+        [
+            ("delivery.reputation", "fail", "2 bounced: because of its reverse record. 5.7.25"),
+            ("smtp.banner", "warn", "greets with a; the reverse record says nothing"),
+            ("dns.forward_confirmed", "fail", "nothing to confirm"),
+            ("dns.reverse", "fail", "192.0.2.1 has no PTR"),
+        ],
+        [("dns.reverse", ["delivery.reputation", "dns.forward_confirmed", "smtp.banner"])],
+    ),
+    "the address is listed": (
+        [
+            ("delivery.reputation", "fail", "4 bounced: on a blocklist: zen.spamhaus.org"),
+            ("smtp.destination", "fail", "j@example.net: permanent: 554 listed at spamhaus"),
+            ("blocklist.address", "fail", "192.0.2.1 is in zen.spamhaus.org (127.0.0.2)"),
+        ],
+        [("blocklist.address", ["delivery.reputation", "smtp.destination"])],
+    ),
+    "a key is not published": (
+        [
+            ("delivery.reputation", "fail", "1 bounced: no valid SPF, DKIM or DMARC"),
+            ("dns.spf", "warn", "192.0.2.1 is not allowed"),
+        ],
+        [("dns.spf", ["delivery.reputation"])],
+    ),
+    "the name has no address": (
+        [
+            ("smtp.connect", "fail", "mail.example.org has no address"),
+            ("smtp.banner", "unknown", "mail.example.org has no address"),
+            ("dns.address", "fail", "no A record"),
+        ],
+        [("dns.address", ["smtp.banner", "smtp.connect"])],
+    ),
+    "services were not restarted with the new certificate": (
+        [
+            ("tls.expiry", "fail", "imaps: ended on 2026-01-01"),
+            ("tls.chain", "fail", "imaps: certificate has expired"),
+            ("tls.same", "warn", "2 certificates; an older one at imaps"),
+        ],
+        [("tls.same", ["tls.chain", "tls.expiry"])],
+    ),
+    "the resolver is silent": (
+        [
+            ("delivery.local", "fail", "3 waiting: The DNS did not answer"),
+            ("resolver.answers", "fail", "no answer"),
+        ],
+        [("resolver.answers", ["delivery.local"])],
+    ),
+    "an open relay is worse than everything": (
+        [
+            ("dns.mx", "fail", "none"),
+            ("egress.smtp", "fail", "times out"),
+            ("smtp.relay", "fail", "takes mail"),
+            ("engine.ipv6_relay", "warn", "strangers look like the gateway"),
+        ],
+        [("engine.ipv6_relay", ["smtp.relay"]), ("dns.mx", []), ("egress.smtp", [])],
+    ),
+    "no library": (
+        [
+            ("dns.mx", "unknown", "no dnspython"),
+            ("dns.spf", "unknown", "no dnspython"),
+            ("tls.names", "unknown", "no cryptography"),
+        ],
+        [("dns.mx", ["dns.spf"]), ("tls.names", [])],
+    ),
+    "troubles that have nothing to do with each other": (
+        [
+            ("queue.age", "warn", "the oldest waits for 9.0 h, for example.net"),
+            ("delivery.connection", "warn", "1 waiting: refused"),
+            ("dns.reverse", "fail", "no PTR"),
+            ("tls.protocol", "warn", "takes TLSv1"),
+        ],
+        [
+            ("dns.reverse", []),
+            ("delivery.connection", []),
+            ("queue.age", []),
+            ("tls.protocol", []),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_cause_is_told_and_it_comes_first(seen, name):
+    given, told = CASES[name]
+    assert ids(seen(*given)) == told
+
+
+# Of several that could not look for the same reason, the first stands for all.
+@pytest.mark.parametrize("name", [name for name in CASES if name != "no library"])
+def test_the_order_of_the_modules_does_not_matter(seen, name):
+    given, told = CASES[name]
+    for number in range(20):
+        mixed = random.Random(number).sample(given, len(given))
+        assert sorted(map(str, ids(seen(*mixed)))) == sorted(map(str, told))
+
+
+def test_a_cause_is_as_bad_as_what_it_does_and_has_all_evidence(seen):
+    found = seen(
+        ("tls.same", "warn", "an older one at imaps"),
+        ("tls.expiry", "fail", "imaps: ended"),
+    )
+    (cause,) = found["findings"]
+    assert (found["verdict"], cause["status"]) == ("ill", "fail")
+    assert cause["evidence"] == ["an older one at imaps", "imaps: ended"]
+    assert [(item["id"], item["cause"]) for item in found["explained"]] == [
+        ("tls.expiry", "tls.same")
+    ]
+
+
+def test_what_asks_for_the_same_is_one_finding(finding):
+    given = [
+        finding("smtp.connect", "fail", observed=f"192.0.2.1:{port}: refused", fix="Start it.")
+        for port in (25, 465, 587)
+    ]
+    (cause,) = diagnosis.diagnose(given)["findings"]
+    assert (
+        cause["observed"] == "192.0.2.1:25: refused; 192.0.2.1:465: refused; 192.0.2.1:587: refused"
+    )
+    assert len(cause["evidence"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict"),
+    [
+        (["ok", "skip"], "healthy"),
+        (["ok", "unknown"], "unknown"),
+        (["ok", "warn", "unknown"], "watch"),
+        (["warn", "fail", "unknown"], "ill"),
+        (["skip"], "unknown"),
+        ([], "unknown"),
+    ],
+)
+def test_the_verdict(seen, statuses, verdict):
+    given = [(f"x.{number}", status, str(number)) for number, status in enumerate(statuses)]
+    assert seen(*given)["verdict"] == verdict
+
+
+def test_what_was_accepted_is_a_warning(seen):
+    found = seen(("egress.smtp", "fail", "times out"), accept=["egress"])
+    assert found["verdict"] == "watch"
+    assert found["findings"][0]["observed"] == "times out (accepted by name)"
+
+
+def test_only_what_was_asked_for_counts(seen):
+    given = [("egress.smtp", "fail", "a"), ("dns.mx", "fail", "b"), ("dns.spf", "fail", "c")]
+    assert ids(seen(*given, only=["dns"], skip=["dns.spf"])) == [("dns.mx", [])]
+
+
+def test_a_fix_for_the_doctor_is_kept_and_words_are_the_remedy(finding):
+    fix = {"kind": "recreate", "services": ["nginx-mailcow"]}
+    found = diagnosis.diagnose(
+        [
+            finding("health.images", "fail", fix=fix, remedy="docker compose up -d"),
+            finding("dns.mx", "fail", fix="Publish it."),
+        ]
+    )["findings"]
+    assert [(item["fix"], item["remedy"]) for item in found] == [
+        (fix, "docker compose up -d"),
+        (None, "Publish it."),
+    ]
+
+
+def test_what_a_destination_says_is_explained(seen):
+    text = "j@example.net: temporary: 450 4.7.1 Greylisting in action, try again later"
+    assert "greylisting" in seen(("smtp.destination", "warn", text))["findings"][0]["remedy"]
+
+
+def test_a_module_that_failed_is_a_finding():
+    found = diagnosis.collect(
+        {
+            "queue": {"failed": True, "msg": "no Python"},
+            "tls": {"skipped": True},
+            "dns": {"findings": [{"id": "dns.mx", "status": "ok"}], "failed": False},
+        }
+    )
+    assert [(item["id"], item["status"]) for item in found] == [
+        ("queue", "unknown"),
+        ("dns.mx", "ok"),
+    ]
+
+
+@pytest.mark.parametrize("option", ["only", "skip"])
+def test_names_that_are_none_are_refused(option):
+    with pytest.raises(
+        diagnosis.DiagnosisError, match=f"doctor_{option} has 'dsn'; allowed: .*dns.mx"
+    ):
+        diagnosis.plan(**{option: ["dsn"]})
+
+
+def test_the_plan():
+    assert diagnosis.plan(["egress", "dns.mx", "tls.names"], ["egress.dns"]) == {
+        "preflight": ["egress.smtp"],
+        "dns": ["dns.mx"],
+        "subjects": ["dns", "egress", "tls"],
+    }
+    everything = diagnosis.plan()
+    assert everything["preflight"] == list(diagnosis.PREFLIGHT)
+    assert {"delivery", "fail2ban", "queue", "smtp"} <= set(everything["subjects"])
+
+
+def test_every_name_in_the_table_is_a_check():
+    known = [*diagnosis.ids(), *(check.id for check in diagnosis.catalogue.CHECKS)]
+    named = [told.id for link in diagnosis.LINKS for told in (*link.causes, *link.seen)]
+    assert [
+        name
+        for name in (*named, *diagnosis.RANK)
+        # The module that looks at a stack's containers has its own.
+        if not name.startswith("health") and not fnmatch.filter(known, name)
+    ] == []
+    assert set(diagnosis.PREFLIGHT) <= set(diagnosis.catalogue.ids())
