@@ -43,6 +43,8 @@ LIMIT_SECONDS = 75 * 60
 TAIL_LINES = 40
 # Scenarios that look at what happens within seconds. They come last, when nothing else runs.
 TIMED = ("fail2ban", "firewall")
+# Scenarios with hosts that no other has: they run beside the others.
+BESIDE = ("postfix", "qmail")
 
 DEADLINE = time.monotonic() + LIMIT_SECONDS
 
@@ -569,7 +571,8 @@ def all_steps() -> Iterator[Step]:
     yield Step("sandbox", sandbox, lane="hosts")
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     for name in sorted(names, key=lambda name: (name in TIMED, name)):
-        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane="hosts")
+        lane = "machine" if name in BESIDE else "hosts"
+        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane=lane)
 
 
 def perform(step: Step) -> Count:
