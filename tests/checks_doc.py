@@ -37,7 +37,7 @@ STATUS = {
     finding.SKIP: "Not looked at, because it was skipped by name or does not apply.",
 }
 
-TITLES = {"dns": "DNS", "smtp": "SMTP", "tls": "TLS"}
+TITLES = {"dns": "DNS", "smtp": "SMTP", "tls": "TLS", "qmail": "qmail"}
 
 #: Subjects that other modules than preflight look at.
 ELSEWHERE = {
@@ -47,6 +47,7 @@ ELSEWHERE = {
     "blocklist": "Looked at from the controller, by the module `blocklist_info`.",
     "smtp": "Looked at from the controller, or from any other machine, by the module `smtp_probe`.",
     "tls": "Looked at from the controller, by the module `tls_audit`.",
+    "qmail": "Looked at on a server that runs qmail, by the module `qmail_info`.",
 }
 
 
