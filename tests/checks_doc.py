@@ -42,6 +42,7 @@ TITLES = {"dns": "DNS", "smtp": "SMTP", "tls": "TLS", "qmail": "qmail"}
 #: Subjects that other modules than preflight look at.
 ELSEWHERE = {
     "dns": "Looked at from the controller, by the module `dns_audit`.",
+    "health": "Looked at on a server with a stack that runs, by the module `stack_health`.",
     "delivery": "Looked at on a server that runs, by the module `delivery_log_info`.",
     "queue": "Looked at on a server that runs, by the module `mail_queue_info`.",
     "blocklist": "Looked at from the controller, by the module `blocklist_info`.",

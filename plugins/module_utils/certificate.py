@@ -284,8 +284,15 @@ def _time(text: str) -> float:
     return float(calendar.timegm(time.strptime(text.strip(), "%b %d %H:%M:%S %Y %Z")))
 
 
-def _problems(wanted: Wanted, chain: Sequence[Certificate], key: str, now: float) -> list[str]:
-    """Return what keeps a pair from being used, as sentences."""
+def problems(wanted: Wanted, chain: Sequence[Certificate], key: str, now: float) -> list[str]:
+    """Return what keeps a pair from being used, as sentences.
+
+    Args:
+        wanted: the files' paths and the names that are needed.
+        chain: the certificates, the server's own first.
+        key: the private key, as :func:`read_key` returns it.
+        now: the host's clock, in seconds since the epoch.
+    """
     leaf = chain[0]
     path = wanted.certificate
     if leaf.key != key:
@@ -349,17 +356,17 @@ def plan(host: Host, wanted: Wanted) -> Plan:
     chain = read_chain(host, wanted.certificate, data["certificate"])
     key = read_key(host, wanted.key, data["key"])
     now = host.now()
-    problems = _problems(wanted, chain, key, now)
+    wrong = problems(wanted, chain, key, now)
     warnings = []
     leaf = chain[0]
     days = (leaf.not_after - now) / _DAY
-    if not problems and days < wanted.min_days:
+    if not wrong and days < wanted.min_days:
         said = "{0} expires in {1:.0f} days, on {2}; at least {3} are wanted".format(
             wanted.certificate, days, timestamp(leaf.not_after), wanted.min_days
         )
-        (problems if wanted.expiring == FAIL else warnings).append(said)
-    if problems:
-        raise CertificateError(". ".join(problems))
+        (wrong if wanted.expiring == FAIL else warnings).append(said)
+    if wrong:
+        raise CertificateError(". ".join(wrong))
     warnings += [
         "{0}: the certificate of {1} that follows has expired, on {2}; take it out, or get the chain "
         "anew".format(wanted.certificate, item.subject, timestamp(item.not_after))

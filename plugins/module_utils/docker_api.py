@@ -93,19 +93,22 @@ class DockerApi:
         found = self.ask(containers_question(project))
         return [self.ask("/containers/{0}/json".format(entry["Id"])) for entry in found]
 
-    def log_tail(self, container: str, lines: int = 10) -> list[str]:
+    def log_tail(self, container: str, lines: int = 10, since: float = 0.0) -> list[str]:
         """Return the last lines that a container printed, without control characters.
 
         Args:
             container: its id or name.
             lines: how many.
+            since: none older than this, in seconds since the epoch.
 
         Returns:
             The lines, oldest first; one line with the reason when they cannot be had.
         """
-        question = "/containers/{0}/logs?stdout=1&stderr=1&tail={1}"
+        question = "/containers/{0}/logs?stdout=1&stderr=1&tail={1}".format(quote(container), lines)
+        if since > 0:
+            question += "&since={0:.0f}".format(since)
         try:
-            body = self.read(question.format(quote(container), lines))
+            body = self.read(question)
         except DockerError as error:
             return [str(error)]
         text = _without_frames(body).decode("utf-8", "replace")

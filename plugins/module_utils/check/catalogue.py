@@ -139,7 +139,7 @@ def dns_checks() -> tuple[Check, ...]:
 
 #: Files of checks for a mail server that runs, each called by a module of its own. They are no part
 #: of the preflight, and what is looked at is not a host but what the module found out.
-DOCTOR_SUBJECTS = ("delivery", "queue", "blocklist", "smtp", "tls", "qmail")
+DOCTOR_SUBJECTS = ("health", "delivery", "queue", "blocklist", "smtp", "tls", "qmail")
 
 
 def doctor_checks() -> tuple[Check, ...]:

@@ -558,6 +558,31 @@ STACK = {
         "olefy-mailcow",
         "ofelia-mailcow",
     ],
+    # What a look at the running stack needs to know.
+    "health": {
+        # Containers see this directory of the host's and nothing around it.
+        "certificate": {
+            "service": "postfix-mailcow",
+            "directory": "/etc/ssl/mail",
+            "files": [("certificate", "", "cert.pem"), ("key", "", "key.pem")],
+            "others": ["dhparams.pem"],
+            "example": "data/assets/ssl-example",
+            "readers": ["postfix-mailcow", "dovecot-mailcow", "nginx-mailcow"],
+            # acme-mailcow puts them there, and takes links for its own.
+            "flavours": ("", ()),
+        },
+        # Whom Postfix needs for each mail.
+        "connections": {
+            "service": "postfix-mailcow",
+            "to": [
+                ("unbound-mailcow", 53),
+                ("redis-mailcow", 6379),
+                ("mysql-mailcow", 3306),
+                ("dovecot-mailcow", 24),
+            ],
+        },
+        "rspamd": {"service": "rspamd-mailcow", "directory": "/var/lib/rspamd"},
+    },
     "keys": [dict(key, section=title) for title, keys in SECTIONS for key in keys]
     + [dict(key, section="Read by docker-compose.yml only") for key in COMPOSE_ONLY],
     "removed": REMOVED,

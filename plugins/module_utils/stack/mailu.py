@@ -719,6 +719,27 @@ STACK = {
     # IMAP without TLS is closed unless PORTS opens it. / leads on to a login, or nowhere where the web
     # is switched off; what is wrong without a certificate is 403.
     "probes": {"imap": "IMAPS", "https_status": ["200", "301", "302", "303", "307", "308", "404"]},
+    "health": {
+        "certificate": {
+            "service": "front",
+            "directory": "/certs",
+            "files": [
+                ("certificate", "TLS_CERT_FILENAME", "cert.pem"),
+                ("key", "TLS_KEYPAIR_FILENAME", "key.pem"),
+            ],
+            "others": [],
+            "example": "",
+            # The front looks for new ones by itself, and not where links lead to.
+            "readers": ["front"],
+            # With the others it makes its own, or has none.
+            "flavours": ("TLS_FLAVOR", ("cert", "mail")),
+        },
+        "connections": {
+            "service": "smtp",
+            "to": [("resolver", 53), ("admin", 8080), ("imap", 2525), ("antispam", 11332)],
+        },
+        "rspamd": {"service": "antispam", "directory": "/var/lib/rspamd"},
+    },
     "series": SERIES,
     "security_floor": SECURITY_FLOOR,
     "keys": [dict(key, section=title) for title, keys in SECTIONS for key in keys]

@@ -1,0 +1,547 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each way in which a stack is broken is told, by one check, and by no other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.postmaster.mailhost.plugins.module_utils import certificate
+from ansible_collections.postmaster.mailhost.plugins.module_utils.check import health, look
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+
+sys.path.insert(0, str(Path(__file__).parent))
+import recorded_stack
+from recorded_stack import PATH, RSPAMD, SSL, Stack
+
+OPENSSL = shutil.which("openssl")
+DAY = 86400
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory):
+    """Return a function: days, names, issuer -> certificate and key in PEM form."""
+    folder = tmp_path_factory.mktemp("pairs")
+    made = {}
+
+    def run(*words):
+        done = subprocess.run([OPENSSL, *map(str, words)], capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def make(days=90, name="mail1.example.test", own=False):
+        if (days, name, own) not in made:
+            stem = folder / str(len(made))
+            key, request, leaf = (str(stem) + end for end in (".key", ".csr", ".pem"))
+            subject = "/CN=" + name
+            run("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key)
+            if own:
+                run("req", "-x509", "-key", key, "-subj", subject, "-days", days, "-out", leaf)
+            else:
+                ca_key, ca = folder / "ca.key", folder / "ca.pem"
+                if not ca.exists():
+                    run("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", ca_key,
+                        "-subj", "/CN=Test authority", "-out", ca)  # fmt: skip
+                run("req", "-new", "-key", key, "-subj", subject, "-out", request)
+                names = folder / "names"
+                names.write_text("subjectAltName=DNS:" + name)
+                run("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
+                    "-extfile", names, "-days", days, "-out", leaf)  # fmt: skip
+            made[(days, name, own)] = (Path(leaf).read_text(), Path(key).read_text())
+        return made[(days, name, own)]
+
+    return make
+
+
+@pytest.fixture
+def stack(pair, monkeypatch):
+    """The recorded stack with a good certificate; the real openssl reads it."""
+    ask = certificate._openssl
+    monkeypatch.setattr(certificate, "_openssl", lambda _host, *words: ask(Host(), *words))
+    # The recorded host's clock: the certificates are of today.
+    monkeypatch.setattr(Stack, "now", time.time())
+    found = Stack()
+    for container in found.record["containers"]:
+        container["State"]["StartedAt"] = "2026-01-01T00:00:00.5Z"
+    found.files = {
+        SSL + "/cert.pem": pair()[0],
+        SSL + "/key.pem": pair()[1],
+        SSL + "/dhparams.pem": "DH",
+        RSPAMD + "/stats.ucl": "x",
+    }
+    return found
+
+
+@pytest.fixture
+def judge(stack, make_host):
+    """Return a function: findings that are not ok by id, and the fixes."""
+
+    def run(**more):
+        seen = stack.look(make_host, **more)
+        findings = look.all_of(health.LOOK, seen)
+        bad = {item.id: item for item in findings if item.status not in ("ok", "skip")}
+        text = json.dumps([item.to_dict() for item in findings]) + json.dumps(seen.to_list())
+        for secret in ("dbpass", "dbroot", "redispass"):
+            assert "the-{0}-of-the-test".format(secret) not in text
+        for item in bad.values():
+            assert item.fix
+        fixes = health.fixes(seen, findings)
+        assert {entry["finding"] for entry in fixes} <= set(bad)
+        assert all(entry["command"] for entry in fixes)
+        return bad, fixes, {item.id: item for item in findings}
+
+    return run
+
+
+def test_a_healthy_stack(judge):
+    bad, fixes, findings = judge()
+    assert bad == {}
+    assert fixes == []
+    assert {item.status for item in findings.values()} == {"ok"}
+    assert list(findings) == [row[0] for row in health.LOOK]
+
+
+def test_an_engine_that_does_not_answer_is_one_finding(stack, judge):
+    stack.silent = True
+    bad, fixes, findings = judge()
+    assert list(bad) == ["health.engine"]
+    assert bad["health.engine"].status == "fail"
+    assert fixes == []
+    assert findings["health.containers"].status == "skip"
+    assert findings["health.configuration"].status == "ok"
+
+
+def test_files_that_compose_refuses(stack, judge):
+    stack.refused = 'invalid interpolation format for "x".\nDBPASS=the-dbpass-of-the-test'
+    bad, _fixes, _all = judge()
+    # Where the certificate is, is known from the containers.
+    assert list(bad) == ["health.compose"]
+    assert "********" in bad["health.compose"].observed
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "status", "observed"),
+    [
+        ({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, "containers", "fail",
+         "olefy-mailcow is exited, exit code 137 (it was killed because memory ran out)"),
+        ({"Status": "exited", "ExitCode": 137}, "containers", "fail", "SIGKILL: it was killed"),
+        ({"Status": "exited", "ExitCode": 0}, "containers", "fail", "(it ended by itself)"),
+        ({"Status": "created", "ExitCode": 127, "Error": "exec: not found"}, "containers", "fail",
+         "its program is not in the image): exec: not found"),
+        ({"Status": "restarting", "ExitCode": 1, "restarts": 7, "log": "first\nno such table"},
+         "restarts", "fail",
+         ("is restarting, exit code 1 (its program reported an error), restarted 7 times; its last "
+         "words: first | no such table")),
+        ({"Health": {"Status": "unhealthy", "Log": [{"Output": "no ping\n"}]}}, "healthy", "fail",
+         "olefy-mailcow: no ping"),
+        ({"Health": {"Status": "starting"}}, "healthy", "warn", "olefy-mailcow not yet"),
+        ({"log": "write: No space left on device"}, "logs", "warn", "the disk is full for it"),
+    ],
+)  # fmt: skip
+def test_a_container_is_not_well(stack, judge, change, check, status, observed):
+    stack.state("olefy-mailcow", **change)
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health." + check]
+    assert bad["health." + check].status == status
+    assert observed in bad["health." + check].observed
+    assert fixes == []
+
+
+def test_a_loop_between_two_restarts(stack, judge):
+    stack.state("dovecot-mailcow", restarts=5, StartedAt="2126-01-01T00:00:00Z")
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.restarts"]
+    # Whoever is in a loop is not also asked for connections.
+    assert "dovecot-mailcow" in bad["health.restarts"].observed
+
+
+def test_restarts_of_long_ago_do_not_count(stack, judge):
+    stack.state("dovecot-mailcow", restarts=50)
+    assert judge()[0] == {}
+
+
+def test_a_service_without_container(stack, judge):
+    stack.record["containers"].remove(stack.container("olefy-mailcow"))
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.containers"]
+    assert bad["health.containers"].fix == "cd {0} && docker compose up -d olefy-mailcow".format(
+        PATH
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        (
+            "driver failed programming external connectivity on endpoint x (a1): Error starting userland "
+            "proxy: listen tcp4 0.0.0.0:25: bind: address already in use"
+        ),
+        (
+            "failed to set up container networking: driver failed: failed to bind host port for "
+            "0.0.0.0:25:172.22.1.253:25/tcp: address already in use"
+        ),
+        "Bind for 0.0.0.0:25 failed: port is already allocated",
+    ],
+)
+def test_a_port_that_is_in_use(stack, judge, error):
+    stack.state("postfix-mailcow", Status="created", ExitCode=128, Error=error)
+    stack.files["/proc/net/tcp"] = (
+        "  sl\n   0: 00000000:0019 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 77 1\n"
+    )
+    stack.files["/proc/812/comm"] = "exim4\n"
+    stack.files["/proc/812/cmdline"] = "exim4\0-bd\0"
+    stack.files["/proc/812/cgroup"] = "0::/system.slice/exim4.service\n"
+    stack.links["/proc/812/fd/3"] = "socket:[77]"
+    bad, _fixes, findings = judge()
+    assert list(bad) == ["health.ports"]
+    assert bad["health.ports"].observed == (
+        "postfix-mailcow could not have port 25, which belongs to exim4.service"
+    )
+    assert findings["health.connections"].status == "skip"
+
+
+def test_another_image(stack, judge):
+    stack.record["config"]["services"]["olefy-mailcow"]["image"] = "ghcr.io/mailcow/olefy:1.16"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.image"]
+    assert bad["health.image"].observed == (
+        "olefy-mailcow has ghcr.io/mailcow/olefy:1.15 and not ghcr.io/mailcow/olefy:1.16"
+    )
+    assert fixes == [
+        {
+            "finding": "health.image",
+            "kind": "recreate",
+            "command": "cd {0} && docker compose up -d olefy-mailcow".format(PATH),
+            "project_src": PATH,
+            "project": "mailcowdockerized",
+            "services": ["olefy-mailcow"],
+        }
+    ]
+
+
+def test_an_image_that_was_pulled_anew(stack, judge):
+    for entry in stack.record["images"]:
+        if "mariadb:10.11" in entry["RepoTags"]:
+            entry["Id"] = "sha256:another"
+    bad, _fixes, _all = judge()
+    assert bad["health.image"].observed == "mysql-mailcow has an older mariadb:10.11"
+
+
+def test_other_variables(stack, judge):
+    services = stack.record["config"]["services"]
+    services["dovecot-mailcow"]["environment"]["LOG_LINES"] = "5000"
+    services["dovecot-mailcow"]["environment"]["DBPASS"] = "another-secret-of-the-test"
+    services["dovecot-mailcow"]["environment"]["NEW"] = "a$$b"
+    del services["nginx-mailcow"]["environment"]["SKIP_SOGO"]
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.environment"]
+    said = bad["health.environment"].observed
+    assert "another-secret" not in said
+    assert said == (
+        "DBPASS is not the one in the file; LOG_LINES is '9999', and '5000' in the file; "
+        "NEW is not set, and 'a$b' in the file; SKIP_SOGO is set, and not in the file "
+        "of dovecot-mailcow, nginx-mailcow"
+    )
+    assert fixes[0]["services"] == ["dovecot-mailcow", "nginx-mailcow"]
+
+
+def test_a_dollar_that_compose_doubles_is_no_difference(stack, judge):
+    stack.record["config"]["services"]["olefy-mailcow"]["environment"]["X"] = "a$$b"
+    stack.container("olefy-mailcow")["Config"]["Env"].append("X=a$b")
+    assert judge()[0] == {}
+
+
+def test_old_keys_and_keys_that_stand_twice(stack, judge):
+    stack.conf += "SKIP_SOLR=y\nLOG_LINES=9999\nLOG_LINES=9999\nACME_CONTACT=a@example.org\n"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.configuration"]
+    assert "Flatcurve" in bad["health.configuration"].observed
+    assert "LOG_LINES" in bad["health.configuration"].observed
+    assert fixes[0]["kind"] == "env_file"
+    assert fixes[0]["path"] == PATH + "/mailcow.conf"
+    assert fixes[0]["absent"] == ["ACME_CONTACT", "SKIP_SOLR"]
+
+
+def test_no_forwarding(stack, judge):
+    stack.sysctls["net/ipv4/ip_forward"] = "0"
+    stack.look_networks = True
+    bad, fixes, _all = judge()
+    # The engine of a recorded host is not asked; the parameter alone is judged.
+    assert bad == {} or list(bad) == ["health.forwarding"]
+    assert all(entry["name"] == "net.ipv4.ip_forward" for entry in fixes)
+
+
+def test_a_network_that_is_gone(stack, judge):
+    stack.record["networks"] = [
+        item for item in stack.record["networks"] if "mailcow" not in item["Name"]
+    ]
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.network"]
+
+
+def test_a_bridge_without_its_address(stack, judge):
+    stack.route = False
+    bad, _fixes, _all = judge()
+    assert "br-mailcow has lost its address 172.22.1.1" in bad["health.network"].observed
+
+
+def test_another_range(stack, judge):
+    stack.record["config"]["networks"]["mailcow-network"]["ipam"]["config"][0]["subnet"] = (
+        "172.23.1.0/24"
+    )
+    bad, _fixes, _all = judge()
+    assert "and not 172.23.1.0/24" in bad["health.network"].observed
+
+
+@pytest.mark.parametrize(
+    ("said", "observed"),
+    [
+        ("124", "unbound-mailcow at 172.22.1.254:53: no answer within 4 s"),
+        (
+            (
+                "1 bash: connect: Connection refused bash: line 1: /dev/tcp/172.22.1.254/53: "
+                "Connection refused"
+            ),
+            "unbound-mailcow at 172.22.1.254:53: Connection refused",
+        ),
+    ],
+)
+def test_containers_that_do_not_reach_each_other(stack, judge, said, observed):
+    stack.said["172.22.1.254:53"] = said
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.connections"]
+    assert bad["health.connections"].status == "fail"
+    assert bad["health.connections"].observed == "from postfix-mailcow: " + observed
+
+
+def test_an_image_that_cannot_try(stack, judge):
+    stack.said["172.22.1.254:53"] = "127 sh: timeout: not found"
+    bad, _fixes, _all = judge()
+    assert bad["health.connections"].status == "unknown"
+
+
+def test_a_target_that_does_not_run_is_told_once(stack, judge):
+    stack.state("unbound-mailcow", Status="exited", ExitCode=1)
+    assert list(judge()[0]) == ["health.containers"]
+
+
+# -- the certificate -------------------------------------------------------------------------------
+
+
+def test_a_link_out_of_the_directory(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/letsencrypt/live/m/fullchain.pem"
+    stack.links["/etc/letsencrypt/live/m/fullchain.pem"] = "../../archive/m/fullchain7.pem"
+    stack.files["/etc/letsencrypt/archive/m/fullchain7.pem"] = pair()[0]
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert bad["health.certificate_files"].status == "fail"
+    assert "is a link to /etc/letsencrypt" in bad["health.certificate_files"].observed
+    assert [(entry["kind"], entry["target"], entry["mode"]) for entry in fixes] == [
+        ("copy_link", "/etc/letsencrypt/archive/m/fullchain7.pem", "0644")
+    ]
+    assert fixes[0]["services"] == ["postfix-mailcow", "dovecot-mailcow", "nginx-mailcow"]
+
+
+def test_a_link_within_the_directory_is_fine(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "mail/cert.pem"
+    stack.files[SSL + "/mail/cert.pem"] = pair()[0]
+    assert judge()[0] == {}
+
+
+def test_a_link_that_leads_nowhere_has_no_fix(stack, judge):
+    del stack.files[SSL + "/key.pem"]
+    stack.links[SSL + "/key.pem"] = "/root/gone.pem"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert fixes == []
+
+
+@pytest.mark.parametrize("content", [None, ""])
+def test_missing_files_come_from_the_example(stack, judge, content):
+    for name in ("cert.pem", "key.pem", "dhparams.pem"):
+        stack.files[PATH + "/data/assets/ssl-example/" + name] = "example"
+        del stack.files[SSL + "/" + name]
+        if content is not None:
+            stack.files[SSL + "/" + name] = content
+    stack.files[SSL + "/other.pem"] = "x"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert {entry["kind"] for entry in fixes} == {"copy_file"}
+    assert [entry["mode"] for entry in fixes] == ["0644", "0600", "0644"]
+
+
+def test_an_example_key_is_not_put_beside_a_good_certificate(stack, judge):
+    stack.files[PATH + "/data/assets/ssl-example/key.pem"] = "example"
+    del stack.files[SSL + "/key.pem"]
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert fixes == []
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "observed"),
+    [
+        ({"days": 5}, "warn", "(5 days)"),
+        ({"name": "other.example.test"}, "fail", "is not for mail1.example.test"),
+        ({"own": True}, "warn", "is issued by itself"),
+    ],
+)
+def test_a_certificate_that_does_not_serve(stack, judge, pair, made, status, observed):
+    stack.files[SSL + "/cert.pem"], stack.files[SSL + "/key.pem"] = pair(**made)
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.certificate"]
+    assert bad["health.certificate"].status == status
+    assert observed in bad["health.certificate"].observed
+
+
+def test_an_expired_certificate(stack, judge, monkeypatch):
+    monkeypatch.setattr(Stack, "now", Stack.now + 91 * DAY)
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.certificate"]
+    assert bad["health.certificate"].status == "fail"
+    assert "has expired" in bad["health.certificate"].observed
+
+
+def test_a_key_of_another_certificate(stack, judge, pair):
+    stack.files[SSL + "/key.pem"] = pair(name="other.example.test")[1]
+    bad, _fixes, _all = judge()
+    assert "does not belong to" in bad["health.certificate"].observed
+
+
+def test_no_certificate_at_all(stack, judge):
+    stack.files[SSL + "/cert.pem"] = "this is no PEM"
+    bad, _fixes, _all = judge()
+    assert "has no certificate in PEM form" in bad["health.certificate"].observed
+
+
+# -- the machine -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gib", "total", "status"), [(0.4, 100, "fail"), (0.9, 100, "fail"), (1.9, 50, "warn")]
+)
+def test_a_full_disk(stack, judge, gib, total, status):
+    stack.spaces["/var/lib/docker"] = dict(
+        recorded_stack.SPACE, size=total << 30, available=int(gib * (1 << 30))
+    )
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.disk"]
+    assert bad["health.disk"].status == status
+    assert "/var/lib/docker" in bad["health.disk"].observed
+
+
+@pytest.mark.parametrize(("left", "status"), [(40000, "warn"), (900, "fail")])
+def test_no_inodes(stack, judge, left, status):
+    stack.spaces["/"]["inodes_available"] = left
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.inodes"]
+    assert bad["health.inodes"].status == status
+
+
+def compiled(features):
+    """The beginning of a file of rspamd's: its magic, and hyperscan's hs_platform_info."""
+    return b"rshsre11" + struct.pack("<IIQQQ", 0, 0, features, 0, 0) + bytes(100)
+
+
+def test_expressions_for_a_processor_with_more(stack, judge):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x1C)
+    stack.files[RSPAMD + "/b.hsmp"] = b"\xdb\xdb\xdb\xdb"
+    stack.files[RSPAMD + "/b.hsmp.unser"] = b"x"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.hyperscan"]
+    assert bad["health.hyperscan"].status == "warn"
+    assert bad["health.hyperscan"].observed == (
+        "they use AVX512, AVX512VBMI, which this processor lacks"
+    )
+    assert fixes[0]["kind"] == "remove_files"
+    assert fixes[0]["paths"] == [RSPAMD + name for name in ("/a.hs", "/b.hsmp", "/b.hsmp.unser")]
+    assert fixes[0]["services"] == ["rspamd-mailcow"]
+
+
+def test_expressions_that_suit(stack, judge):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
+    assert judge()[0] == {}
+
+
+def test_rspamd_died_of_an_unknown_instruction(stack, judge):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
+    stack.state("rspamd-mailcow", Status="restarting", ExitCode=132, restarts=9)
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.restarts", "health.hyperscan"]
+    assert bad["health.hyperscan"].status == "fail"
+    assert [entry["kind"] for entry in fixes] == ["remove_files"]
+
+
+def test_rspamd_says_so(stack, judge):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
+    stack.log(
+        "rspamd-mailcow",
+        "(main) cannot open hyperscan cache file a.hs: compiled for a different platform\n",
+    )
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.hyperscan"]
+    assert bad["health.hyperscan"].status == "warn"
+
+
+def test_there_is_nothing_to_delete(stack, judge):
+    stack.state("rspamd-mailcow", Status="restarting", ExitCode=132, restarts=9)
+    bad, fixes, _all = judge()
+    assert "no compiled expressions to delete" in bad["health.hyperscan"].observed
+    assert fixes == []
+
+
+def test_the_limits_of_inotify(stack, judge):
+    stack.sysctls["fs/inotify/max_user_instances"] = "128"
+    stack.log(
+        "dovecot-mailcow",
+        "imap(a@b): Warning: Inotify instance limit for user 5000 (UID vmail) exceeded, disabling. "
+        "Increase /proc/sys/fs/inotify/max_user_instances\n",
+    )
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.inotify"]
+    assert [(entry["kind"], entry["name"], entry["value"]) for entry in fixes] == [
+        ("sysctl", "fs.inotify.max_user_instances", "1024")
+    ]
+
+
+def test_low_limits_without_a_complaint_are_not_told(stack, judge):
+    stack.sysctls["fs/inotify/max_user_instances"] = "128"
+    assert judge()[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("service", "line", "what"),
+    [
+        (
+            "netfilter-mailcow",
+            "Error in ip filter chain order, restarting container",
+            "another prog",
+        ),
+        (
+            "mysql-mailcow",
+            "[ERROR] Aria recovery failed. Please run aria_chk",
+            "cannot read its log",
+        ),
+        ("acme-mailcow", "Cannot match your IP 192.0.2.1 against hostname a", "no certificate"),
+        ("redis-mailcow", "Can't save in background: fork: Cannot allocate memory", "cannot save"),
+    ],
+)
+def test_complaints_in_logs(stack, judge, service, line, what):
+    stack.log(service, "hello\n" + line + "\n")
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.logs"]
+    assert what in bad["health.logs"].observed
+    assert line in bad["health.logs"].observed
+
+
+def test_another_services_words_are_not_taken_for_complaints(stack, judge):
+    stack.log("olefy-mailcow", "Error in ip filter chain order\n")
+    assert judge()[0] == {}
