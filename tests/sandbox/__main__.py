@@ -38,17 +38,21 @@ def main() -> int:
     fault = verbs.add_parser("fault", help="break a server of the world, or mend it")
     fault.add_argument("name", metavar="NAME", help=f"one of: {', '.join(world.FAULT_NAMES)}")
     fault.add_argument("switch", choices=["on", "off"])
+    fault.add_argument("hosts", nargs="*", metavar="HOST", help="for these alone")
     record = verbs.add_parser(
         "record", help="change what the world's DNS answers; 'record reset' puts all back"
     )
     record.add_argument("name", metavar="NAME", help="absolute, or the word reset")
     record.add_argument("type", nargs="?", metavar="TYPE", help="such as A, MX, PTR, TXT")
     record.add_argument(
-        "values", nargs="*", metavar="VALUE", help="as in a zone file; the word none for no record"
+        "values",
+        nargs="*",
+        metavar="VALUE",
+        help="as in a zone file; the word none for no record, reset for the one before",
     )
     given = parser.parse_args()
     if given.verb == "record" and (given.name == "reset") == bool(given.values):
-        parser.error("record NAME TYPE VALUE..., record NAME TYPE none, or record reset")
+        parser.error("record NAME TYPE VALUE..., record NAME TYPE none|reset, or record reset")
     # Servers of the world read what is made here as users of their own.
     os.umask(0o022)
 
@@ -69,10 +73,15 @@ def main() -> int:
         elif given.verb == "status":
             sandbox.status()
         elif given.verb == "fault":
-            sandbox.fault(given.name, given.switch == "on")
+            sandbox.fault(given.name, given.switch == "on", [find(name) for name in given.hosts])
         elif given.verb == "record":
-            values = [] if given.values == ["none"] else given.values
-            sandbox.record(None if given.name == "reset" else (given.name, given.type, values))
+            if given.name == "reset":
+                sandbox.reset_records()
+            elif given.values == ["reset"]:
+                sandbox.reset_records(given.name, given.type)
+            else:
+                values = [] if given.values == ["none"] else given.values
+                sandbox.record(given.name, given.type, values)
         elif given.verb == "inventory":
             print(sandbox.write_inventory())
     except SandboxError as error:

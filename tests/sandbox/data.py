@@ -48,6 +48,8 @@ WORLD_IPV6 = f"{IPV6_PREFIX}:2"
 # The world's second address: what a mail host talks to, but installs nothing from.
 OUTSIDE_IPV4 = f"{IPV4_PREFIX}.3"
 OUTSIDE_IPV6 = f"{IPV6_PREFIX}:3"
+# An address of a documentation network (RFC 5737): the world drops what is sent there.
+SILENT_IPV4 = "198.51.100.25"
 
 DEBIAN_MIRROR = "http://deb.debian.org"
 ARCHITECTURE_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -281,8 +283,72 @@ OUTSIDE_RECORDS = (
     ("outside.test", "@", "MX", "10 mx.outside.test."),
     ("rspamd.com", "*.asn", "TXT", '"64496|10.99.0.0/24|ZZ|test|"'),
     ("rspamd.com", "*.asn6", "TXT", '"64496|fd99::/64|ZZ|test|"'),
-    # A block list says what it lists by addresses of the loopback network.
-    ("spamhaus.org", "2.0.0.127.zen", "A", "127.0.0.2"),
+    # A domain that takes no mail (RFC 7505).
+    ("outside.test", "null", "MX", "0 ."),
+    ("outside.test", "silent", "MX", "10 mx.silent.outside.test."),
+    ("outside.test", "mx.silent", "A", SILENT_IPV4),
+    # Blocklists: an address of the loopback network says what a name is listed for. Each has its test
+    # point (RFC 5782) and nothing else.
+    *(
+        (zone, f"2.0.0.127{owner}", "A", "127.0.0.2")
+        for zone, owner in (
+            ("spamhaus.org", ".zen"),
+            ("spamcop.net", ".bl"),
+            ("barracudacentral.org", ".b"),
+            ("surriel.com", ".psbl"),
+            ("uceprotect.net", ".dnsbl-1"),
+            ("mailspike.net", ".bl"),
+            ("blocklist.de", ".bl"),
+        )
+    ),
+    ("spamhaus.org", "dbltest.com.dbl", "A", "127.0.1.2"),
+    ("surbl.org", "test.surbl.org.multi", "A", "127.0.0.216"),
+    ("uribl.com", "test.uribl.com.multi", "A", "127.0.0.14"),
+)
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A mail server of the outside that does not take everything; IPv4 only.
+
+    name: it is the MX ``mx.NAME.outside.test`` of the domain ``NAME.outside.test``.
+    number: what its address ends in, 100 to 199.
+    refuses: the command that it refuses, with smtp-sink's name; nothing listens when it is empty.
+    reply: what it says then.
+    """
+
+    name: str
+    number: int
+    refuses: str = ""
+    reply: str = ""
+
+    @property
+    def ipv4(self) -> str:
+        """Its address."""
+        return f"{IPV4_PREFIX}.{self.number}"
+
+    @property
+    def mx(self) -> str:
+        """The name of the server."""
+        return f"mx.{self.name}.outside.test"
+
+
+RECEIVERS = (
+    Receiver("closed", 101),
+    Receiver("grey", 102, "rcpt", "450 4.7.1 Greylisted, please try again later"),
+    Receiver(
+        "listed",
+        103,
+        "rcpt",
+        "550 5.7.1 Service unavailable; client host blocked using a blocklist",
+    ),
+    Receiver("unknown", 104, "rcpt", "550 5.1.1 User unknown"),
+    Receiver("full", 105, "rcpt", "452 4.2.2 The mailbox is full"),
+    Receiver("ptr", 106, "rcpt", "550 5.7.25 The client has no PTR record"),
+    Receiver("dmarc", 107, ".", "550 5.7.26 Unauthenticated email is not accepted (DMARC)"),
+    Receiver("slow", 108, "rcpt", "451 4.7.28 Too many messages from this address, rate limited"),
+    Receiver("relay", 109, "rcpt", "554 5.7.1 Relay access denied"),
+    Receiver("big", 110, "mail", "552 5.3.4 Message size exceeds fixed limit"),
 )
 
 # Well-known resolvers, and the servers of the root: the world has their addresses too.

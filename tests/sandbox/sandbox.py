@@ -99,21 +99,25 @@ def reset(host: data.Host) -> None:
         hosts.reset(host)
 
 
-def fault(name: str, on: bool) -> None:
-    """Break one of the world's servers on purpose, or mend it."""
+def fault(name: str, on: bool, only: Sequence[data.Host] = ()) -> None:
+    """Break one of the world's servers on purpose, or mend it; for some hosts alone, if named."""
     engine.client()
     with locked():
-        world.fault(name, on)
+        world.fault(name, on, only)
 
 
-def record(edit: tuple[str, str, Sequence[str]] | None) -> None:
-    """Change a record of the world's DNS: name, type, values; None puts all back."""
+def record(name: str, kind: str, values: Sequence[str]) -> None:
+    """Change a record of the world's DNS."""
     engine.client()
     with locked():
-        if edit is None:
-            world.reset_records()
-        else:
-            world.record(*edit)
+        world.record(name, kind, values)
+
+
+def reset_records(name: str = "", kind: str = "") -> None:
+    """Put all records back, or those of a name and a type."""
+    engine.client()
+    with locked():
+        world.reset_records(name, kind)
 
 
 def down() -> None:

@@ -46,6 +46,8 @@ FILTERS = {
     f"ip6 daddr {data.WORLD_IPV6} tcp dport 80 accept; "
     "meta l4proto tcp reject with tcp reset; meta l4proto udp reject",
 }
+# Those of them that one host alone can have.
+HOST_FILTERS = ("ntp", "smtp-filtered", "smtp-refused")
 # The servers that answer 503 while a file of that name is there.
 SERVERS = ("git", "registry")
 FAULT_NAMES = ("dns", *FILTERS, *SERVERS)
@@ -79,8 +81,22 @@ def _names() -> list[str]:
 def _addresses() -> str:
     """The world's addresses beside its first, and the device that each is on."""
     lines = [f"{data.OUTSIDE_IPV4}/24 eth0", f"{data.OUTSIDE_IPV6}/64 eth0"]
+    lines += [f"{receiver.ipv4}/24 eth0" for receiver in data.RECEIVERS]
     others = [*data.RESOLVERS, *(a for both in data.ROOT_SERVERS.values() for a in both)]
     lines += [f"{address}/{128 if ':' in address else 32} lo" for address in others]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _receivers() -> str:
+    """The mail servers that refuse something: a line for smtp-sink each, see world/start."""
+    lines = []
+    for receiver in data.RECEIVERS:
+        if receiver.reply:
+            # A refusal for good, or for now, has an option of its own.
+            options = "-r -b" if receiver.reply.startswith("4") else "-f -B"
+            lines.append(
+                f"{receiver.ipv4} {receiver.mx} {options} {receiver.refuses} {receiver.reply}"
+            )
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -110,6 +126,8 @@ def _configure() -> None:
         zones.server_configuration(list(zones.all_zones(data.HOSTS)), "/srv/world/zones"),
     )
     write_if_changed(ETC / "addresses", _addresses())
+    write_if_changed(ETC / "receivers", _receivers())
+    write_if_changed(ETC / "outside", f"{data.OUTSIDE_IPV4} {data.SILENT_IPV4}\n")
     for name in ("nginx.conf", "registry.yml", "chrony.conf"):
         write_if_changed(ETC / name, (HERE / "world" / name).read_bytes())
 
@@ -245,14 +263,23 @@ def record(name: str, kind: str, values: Sequence[str]) -> None:
     container = _running()
     wanted = {**edits(), key: ready}
     zones.check(zones.all_zones(data.HOSTS, wanted))
-    write_if_changed(EDITS, json.dumps([[*key, values] for key, values in wanted.items()]))
+    _keep(wanted)
     _publish(container, _write_zones())
 
 
-def reset_records() -> None:
-    """Put all records back."""
+def _keep(wanted: zones.Edits) -> None:
+    """Write the records that were changed on purpose."""
+    write_if_changed(EDITS, json.dumps([[*key, values] for key, values in wanted.items()]))
+
+
+def reset_records(name: str = "", kind: str = "") -> None:
+    """Put all records back, or those of a name and a type."""
     container = _running()
-    EDITS.unlink(missing_ok=True)
+    wanted = {}
+    if name:
+        key, _values = zones.edit(name, kind, [])
+        wanted = {each: values for each, values in edits().items() if each != key}
+    _keep(wanted)
     _publish(container, _write_zones())
 
 
@@ -261,9 +288,16 @@ def faults() -> list[str]:
     return sorted(p.name for p in FAULTS.glob("*") if p.name in FAULT_NAMES)
 
 
-def rules(names: Collection[str]) -> str:
-    """The packet filter's rules when the faults of these names are on, as nft reads them."""
-    lines = [rule for name, text in FILTERS.items() if name in names for rule in text.split("; ")]
+def rules(wanted: Mapping[str, Collection[str]]) -> str:
+    """The packet filter's rules when faults are on, as nft reads them.
+
+    wanted: by name of a fault, the addresses whose packets it concerns; all when there are none.
+    """
+    lines = []
+    for name, text in FILTERS.items():
+        if name in wanted:
+            sources = [f"ip{'6' if ':' in a else ''} saddr {a} " for a in wanted[name]] or [""]
+            lines += [source + rule for source in sources for rule in text.split("; ")]
     chain = "".join(f"        {line}\n" for line in lines)
     return (
         "table inet fault {}\ndelete table inet fault\ntable inet fault {\n"
@@ -272,10 +306,18 @@ def rules(names: Collection[str]) -> str:
     )
 
 
-def fault(name: str, on: bool) -> None:
-    """Break one of the world's servers on purpose, or mend it; one of FAULT_NAMES."""
+def fault(name: str, on: bool, hosts: Sequence[data.Host] = ()) -> None:
+    """Break one of the world's servers on purpose, or mend it.
+
+    name: one of FAULT_NAMES.
+    hosts: for whom alone it is broken, with HOST_FILTERS; for everybody when empty.
+    """
     if name not in FAULT_NAMES:
         raise SandboxError(f"there is no fault {name!r}; there are {', '.join(FAULT_NAMES)}")
+    if hosts and name not in HOST_FILTERS:
+        raise SandboxError(
+            f"the fault {name!r} is everybody's; of one host: {', '.join(HOST_FILTERS)}"
+        )
     container = _running()
     if name == "dns":
         # A process that is stopped keeps its port and stays silent, as a server that is
@@ -283,11 +325,13 @@ def fault(name: str, on: bool) -> None:
         _signal(container, "STOP" if on else "CONT")
     FAULTS.mkdir(parents=True, exist_ok=True)
     if on:
-        (FAULTS / name).touch()
+        addresses = [address for host in hosts for address in (host.ipv4, host.ipv6)]
+        (FAULTS / name).write_text("".join(f"{address}\n" for address in addresses))
     else:
         (FAULTS / name).unlink(missing_ok=True)
     if name in FILTERS:
-        write_if_changed(FAULTS / "rules.nft", rules(faults()))
+        concerned = {each: (FAULTS / each).read_text().split() for each in faults()}
+        write_if_changed(FAULTS / "rules.nft", rules(concerned))
         done = container.exec_run(["nft", "-f", "/srv/world/faults/rules.nft"])
         if done.exit_code != 0:
             raise SandboxError(f"the packet filter refused: {done.output.decode().strip()}")

@@ -81,7 +81,13 @@ def all_records(hosts: Sequence[data.Host]) -> dict[str, list[Record]]:
         for letter, addresses in data.ROOT_SERVERS.items()
         for address in addresses
     ]
+    for receiver in data.RECEIVERS:
+        found["outside.test"] += [
+            (receiver.name, "MX", f"10 {receiver.mx}."),
+            (f"mx.{receiver.name}", "A", receiver.ipv4),
+        ]
     names = {
+        **{receiver.ipv4: receiver.mx for receiver in data.RECEIVERS},
         data.WORLD_IPV4: f"world.{data.DOMAIN}",
         data.WORLD_IPV6: f"world.{data.DOMAIN}",
         data.OUTSIDE_IPV4: "mx.outside.test",

@@ -11,7 +11,7 @@ from sandbox import common, data, world
 
 def chain(*names):
     """The rules of the packet filter's chain with these faults, after what is always there."""
-    lines = [line.strip() for line in world.rules(names).splitlines()]
+    lines = [line.strip() for line in world.rules(dict.fromkeys(names, ())).splitlines()]
     start = lines.index('iifname "lo" accept')
     return lines[start + 1 : lines.index("}", start)]
 
@@ -27,8 +27,25 @@ def test_faults_add_up_in_the_order_of_the_list():
     assert chain("egress", "ntp")[-1] == "meta l4proto udp reject"
 
 
+def test_a_fault_of_one_host_concerns_its_addresses():
+    rules = world.rules({"smtp-refused": ["10.99.0.11", "fd99::11"]})
+    refuse = "tcp dport { 25, 465 } reject with tcp reset"
+    assert f"ip saddr 10.99.0.11 {refuse}\n        ip6 saddr fd99::11 {refuse}\n" in rules
+    assert f"        {refuse}" not in rules
+    with pytest.raises(common.SandboxError, match="'icmp' is everybody's; of one host: ntp, smtp"):
+        world.fault("icmp", True, data.HOSTS[:1])
+
+
+def test_each_receiver_has_a_line_for_smtp_sink():
+    lines = world._receivers().splitlines()
+    assert lines[0].split()[:4] == [data.RECEIVERS[1].ipv4, "mx.grey.outside.test", "-r", "-b"]
+    assert any(" -f -B rcpt 550 5.1.1 " in line for line in lines)
+    assert len({receiver.number for receiver in data.RECEIVERS}) == len(data.RECEIVERS)
+    assert all(100 <= receiver.number < 200 for receiver in data.RECEIVERS)
+
+
 def test_the_rules_replace_those_of_before():
-    assert world.rules([]).splitlines()[:2] == ["table inet fault {}", "delete table inet fault"]
+    assert world.rules({}).splitlines()[:2] == ["table inet fault {}", "delete table inet fault"]
 
 
 def test_an_unknown_fault_is_refused_with_the_known():
@@ -65,6 +82,9 @@ def test_edits_are_kept_and_read_back(monkeypatch, tmp_path):
     with pytest.raises(common.SandboxError):
         world.record("mail2.example.test", "A", ["bogus"])
     assert world.edits() == {("mail1.example.test", "A"): ["10.0.0.1"]}
+    world.record("mail2.example.test", "A", [])
+    world.reset_records("mail1.example.test.", "a")
+    assert world.edits() == {("mail2.example.test", "A"): []}
     world.reset_records()
     assert list(published[-1]) == ["example.test"]
     assert world.edits() == {}
