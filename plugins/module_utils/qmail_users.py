@@ -294,7 +294,8 @@ def carry_out(host: Host, planned: Plan) -> list[str]:
         QmailUsersError: qmail-newu failed.
         FileWriteError: the file cannot be written.
     """
-    assert planned.assign is not None and planned.content is not None
+    if planned.assign is None or planned.content is None:
+        return []
     path = planned.home + "/" + ASSIGN
     backups = []
     if planned.assign.changed:
