@@ -301,6 +301,32 @@ LINKS = (
         (Told("smtp.relay"),),
         "The server relays for everybody",
     ),
+    Link(
+        (Told("qmail.rcpthosts"),),
+        (Told("smtp.relay"),),
+        "The server relays for everybody",
+    ),
+    Link(
+        (Told("qmail.me"),),
+        (Told("smtp.connect", "closed|lost|greet"), Told("smtp.banner")),
+    ),
+    Link((Told("qmail.assign", "refuses"),), (Told("qmail.users_cdb"),)),
+    # Mail that is not delivered waits, or comes back.
+    Link(
+        (
+            Told("qmail.assign"),
+            Told("qmail.users_cdb"),
+            Told("qmail.handlers"),
+            Told("qmail.folders"),
+            Told("qmail.permissions"),
+        ),
+        (Told("delivery.local"), Told("queue.bounces")),
+    ),
+    Link(
+        (Told("qmail.morercpthosts"), Told("qmail.domains", "is refused")),
+        (Told("delivery.relay"),),
+    ),
+    Link((Told("qmail.cron"),), (Told("qmail.open_smtp"),)),
     Link((Told("tls.same"),), (Told("tls.expiry"),)),
     Link((Told("tls.expiry"),), (Told("tls.chain", "expired|not yet valid"),)),
     Link(
@@ -357,6 +383,7 @@ _CHECK_OF_KIND = {
 #: comes behind.
 RANK = (
     "smtp.relay",
+    "qmail.rcpthosts",
     "engine.ipv6_relay",
     "health.disk",
     "resources.inodes",
@@ -373,6 +400,13 @@ RANK = (
     "health.images",
     "health.environment",
     "health.containers",
+    "qmail.me",
+    "qmail.assign",
+    "qmail.users_cdb",
+    "qmail.morercpthosts",
+    "qmail.domains",
+    "qmail.handlers",
+    "qmail.folders",
     "health.connect*",
     "health.network*",
     "clock.*",
@@ -406,6 +440,7 @@ RANK = (
     "health.*",
     "delivery.others",
     "queue.*",
+    "qmail.*",
     "firewall.*",
     "engine.*",
     "network.*",

@@ -193,6 +193,41 @@ CASES = {
             ("tls.protocol", []),
         ],
     ),
+    "qmail's rcpthosts is missing": (
+        [
+            ("qmail.domains", "warn", "in rcpthosts, and neither local: a.test"),
+            ("smtp.relay", "fail", "192.0.2.1:25 takes mail from anybody to anybody"),
+            ("qmail.rcpthosts", "fail", "missing: every client may relay"),
+        ],
+        [("qmail.rcpthosts", ["smtp.relay"]), ("qmail.domains", [])],
+    ),
+    "qmail-newu refuses users/assign": (
+        [
+            ("queue.bounces", "warn", "30 of 40 messages are bounces"),
+            ("qmail.users_cdb", "fail", "users/cdb does not say what users/assign says"),
+            ("qmail.assign", "fail", "qmail-newu refuses it: line 3 is no assignment"),
+            ("delivery.local", "fail", "9 times: no mailbox here by that name"),
+        ],
+        [("qmail.assign", ["delivery.local", "qmail.users_cdb", "queue.bounces"])],
+    ),
+    "a domain of qmail is not taken": (
+        [
+            ("delivery.relay", "warn", "5 refused: that domain isn't in my list"),
+            (
+                "qmail.domains",
+                "fail",
+                "in virtualdomains and not in rcpthosts, so that mail for it is refused",
+            ),
+        ],
+        [("qmail.domains", ["delivery.relay"])],
+    ),
+    "cron does not call clearopensmtp": (
+        [
+            ("qmail.open_smtp", "warn", "11850 of 11859 entries are older than 360 min"),
+            ("qmail.cron", "fail", "/etc/crontab line 5 has no user behind the times"),
+        ],
+        [("qmail.cron", ["qmail.open_smtp"])],
+    ),
 }
 
 
