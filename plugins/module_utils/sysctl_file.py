@@ -255,13 +255,13 @@ def _files(
     after: dict[str, tuple[str, str]] = {}
     for name in sorted(found):
         target = before if name < own else after
-        for key, value in _parse(host.read(found[name]) or "").items():
+        for key, value in parse(host.read(found[name]) or "").items():
             target[key] = (value, found[name])
-    return _parse(host.read(path) or ""), before, after
+    return parse(host.read(path) or ""), before, after
 
 
-def _parse(text: str) -> dict[str, str]:
-    """Return the parameters in a file of sysctl.d(5); those with patterns are passed by."""
+def parse(text: str) -> dict[str, str]:
+    """Return the parameters in the text of a file of sysctl.d(5); patterns are passed by."""
     found = {}
     for line in text.splitlines():
         line = line.strip()

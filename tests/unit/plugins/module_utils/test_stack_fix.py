@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the doctor mends: announced, done once, and then nothing is left to do."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.postmaster.mailhost.plugins.module_utils import stack_fix
+from ansible_collections.postmaster.mailhost.plugins.module_utils.stack_fix import StackFixError
+
+ROOT = "/opt/mailcow-dockerized"
+SSL = ROOT + "/data/assets/ssl"
+LIVE = "/etc/letsencrypt/archive/mail.example.org"
+VOLUME = "/var/lib/docker/volumes/rspamd/_data"
+CONF = ROOT + "/mailcow.conf"
+
+LINK = {
+    "finding": "health.certificate_files",
+    "kind": "copy_link",
+    "path": SSL + "/cert.pem",
+    "target": LIVE + "/fullchain1.pem",
+    "mode": "0644",
+    "services": ["dovecot-mailcow"],
+}
+EXAMPLE = dict(LINK, kind="copy_file", path=SSL + "/dhparams.pem", target=ROOT + "/dh.pem")
+HYPERSCAN = {"kind": "remove_files", "paths": [VOLUME + "/a.hs"], "services": ["rspamd-mailcow"]}
+FORWARD = {"kind": "sysctl", "name": "net.ipv4.ip_forward", "value": "1"}
+KEYS = {"kind": "env_file", "path": CONF, "absent": ["SOLR_HEAP"], "mode": "0600"}
+RECREATE = {"kind": "recreate", "services": ["dovecot-mailcow", "nginx-mailcow"]}
+EVERYTHING = [LINK, EXAMPLE, HYPERSCAN, FORWARD, KEYS, RECREATE]
+
+
+@pytest.fixture
+def host(make_host, tmp_path):
+    """Return a host on which everything is wrong, and Docker does as it is told."""
+    found = make_host(
+        {
+            LIVE + "/fullchain1.pem": "the certificate\n",
+            ROOT + "/dh.pem": "parameters\n",
+            VOLUME + "/a.hs": "old",
+            VOLUME + "/keep.map": "map",
+            "/proc/sys/net/ipv4/ip_forward": "0\n",
+            CONF: "SOLR_HEAP=1024\nDBPASS=very-secret-1234\nTZ=UTC\nTZ=Europe/Berlin\n",
+        },
+        {
+            "commands": {
+                "docker compose --project-name mailcowdockerized " + words: {"rc": 0}
+                for words in (
+                    "up --detach --no-deps --force-recreate --quiet-pull "
+                    "dovecot-mailcow nginx-mailcow",
+                    "restart rspamd-mailcow",
+                    "up --detach --quiet-pull",
+                )
+            }
+        },
+    )
+    (tmp_path / SSL[1:]).mkdir(parents=True)
+    (tmp_path / SSL[1:] / "cert.pem").symlink_to("../../../../../etc/letsencrypt/live/x.pem")
+    return found
+
+
+def apply(host, planned):
+    return stack_fix.apply(host, planned, ROOT, "mailcowdockerized")
+
+
+def test_everything_is_mended_once(host, tmp_path):
+    planned = stack_fix.plan(host, EVERYTHING)
+    assert planned.changed and planned.fixes == EVERYTHING
+    assert (planned.restart, planned.recreate) == (["rspamd-mailcow"], RECREATE["services"])
+    copies = apply(host, planned)
+    cert = tmp_path / SSL[1:] / "cert.pem"
+    assert not cert.is_symlink() and cert.read_text() == "the certificate\n"
+    assert cert.stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / SSL[1:] / "dhparams.pem").read_text() == "parameters\n"
+    assert sorted(os.listdir(tmp_path / VOLUME[1:])) == ["keep.map"]
+    assert (tmp_path / "proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
+    assert "net.ipv4.ip_forward = 1" in (tmp_path / stack_fix.SYSCTL_PATH[1:]).read_text()
+    assert (tmp_path / CONF[1:]).read_text() == "DBPASS=very-secret-1234\nTZ=Europe/Berlin\n"
+    assert [os.path.basename(path).split(".2")[0] for path in copies] == ["mailcow.conf"]
+    again = stack_fix.plan(host, EVERYTHING[:-1])
+    assert not again.changed and stack_fix.diff(again) == []
+
+
+def test_a_plan_changes_nothing_and_shows_no_secret(host, tmp_path):
+    def state():
+        return {
+            str(path): os.readlink(path) if path.is_symlink() else path.read_bytes()
+            for path in sorted(tmp_path.rglob("*"))
+            if path.is_symlink() or path.is_file()
+        }
+
+    before = state()
+    shown = str(stack_fix.diff(stack_fix.plan(host, EVERYTHING)))
+    assert state() == before
+    assert "very-secret" not in shown and "the certificate" not in shown
+    for text in (SSL + "/cert.pem", LIVE, "a.hs", "ip_forward = 1", "nginx-mailcow", "SOLR_HEAP"):
+        assert text in shown
+
+
+def test_parameters_that_were_set_before_keep_their_lines(host, tmp_path):
+    own = tmp_path / stack_fix.SYSCTL_PATH[1:]
+    own.parent.mkdir(parents=True)
+    own.write_text("fs.inotify.max_user_instances = 1024\n")
+    watched = tmp_path / "proc/sys/fs/inotify/max_user_instances"
+    watched.parent.mkdir(parents=True)
+    watched.write_text("1024\n")
+    apply(host, stack_fix.plan(host, [FORWARD]))
+    assert "fs.inotify.max_user_instances = 1024" in own.read_text()
+    assert "net.ipv4.ip_forward = 1" in own.read_text()
+
+
+@pytest.mark.parametrize(
+    ("fix", "text"),
+    [
+        ({"kind": "reinstall"}, "kind is 'reinstall'; allowed: copy_file, "),
+        ({"kind": "recreate"}, "recreate lacks services"),
+        (dict(HYPERSCAN, paths=["a.hs"]), "'a.hs'; allowed: an absolute path"),
+        (dict(LINK, target=LIVE + "/none.pem"), "none.pem is empty, or cannot be read"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_anything_is(host, tmp_path, fix, text):
+    with pytest.raises(StackFixError, match=text):
+        stack_fix.plan(host, [KEYS, fix])
+    assert "SOLR_HEAP" in (tmp_path / CONF[1:]).read_text()
+
+
+def test_what_docker_says_is_told(host):
+    planned = stack_fix.plan(host, [dict(RECREATE, services=["sogo-mailcow"])])
+    with pytest.raises(StackFixError, match="recreate --quiet-pull sogo-mailcow: .*not found"):
+        apply(host, planned)
