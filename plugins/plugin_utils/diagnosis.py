@@ -36,12 +36,9 @@ ACCEPTED = " (accepted by name)"
 
 #: Checks of the preflight that say something about a server that runs.
 PREFLIGHT = (
-    "resources.inodes",
-    "resources.inotify",
     "clock.synchronised",
     "clock.offset",
     "network.mtu",
-    "network.ip_forward",
     "resolver.answers",
     "resolver.dnssec",
     "services.mail_servers",
@@ -52,8 +49,6 @@ PREFLIGHT = (
     "engine.ipv6_relay",
     "firewall.services",
     "firewall.input_rules",
-    "firewall.forward_policy",
-    "firewall.docker_user",
     "firewall.kernel_modules",
     "egress.dns",
     "egress.smtp",
@@ -111,7 +106,7 @@ _RUNS_NOT = r"does not run|not running|no service|no container|restarting|refuse
 #: cause that explains it.
 LINKS = (
     Link(
-        (Told("health.disk"), Told("resources.disk"), Told("resources.inodes")),
+        (Told("health.disk"), Told("health.inodes")),
         (
             Told("health.*", _NO_SPACE + "|exit|restart|unhealthy"),
             Told("delivery.*", _NO_SPACE),
@@ -125,99 +120,120 @@ LINKS = (
         (
             Told("resolver.dnssec"),
             Told("tls.expiry", "begins on"),
-            Told("health.certificate*", "begins|not yet"),
-            Told("health.*", "unbound"),
+            Told("health.certificate", "begins|not yet"),
+            Told("health.*", "unbound|resolver"),
         ),
         "The clock is wrong",
     ),
     Link(
-        (Told("engine.daemon"), Told("health.engine")),
+        (Told("health.engine"), Told("engine.daemon")),
         (
             Told("health.*"),
             Told("engine.*"),
+            Told("firewall.*"),
             Told("smtp.connect"),
             Told("tls.connect"),
             Told("queue.*", _RUNS_NOT + "|engine|docker"),
-            Told("delivery.log", "."),
+            Told("delivery.log"),
         ),
         "The container engine does not work",
     ),
     Link(
+        (Told("health.compose"),),
         (
-            Told("network.ip_forward"),
-            Told("health.ip_forward"),
+            Told("health.*", _RUNS_NOT + "|no container|not known"),
+            Told("smtp.connect", "refused"),
+            Told("queue.*", _RUNS_NOT),
+            Told("delivery.log", _RUNS_NOT + "|no container"),
+        ),
+        "Compose does not take the project's files",
+    ),
+    Link(
+        (
+            Told("health.forwarding"),
             Told("engine.iptables"),
-            Told("health.chains"),
-            Told("firewall.forward_policy"),
-            Told("firewall.services"),
+            Told("firewall.kernel_modules"),
+            Told("health.network"),
         ),
         (
-            Told("health.network*"),
-            Told("health.connect*"),
-            Told("health.chains"),
-            Told("health.containers", "unhealthy"),
-            Told("firewall.docker_user"),
-            Told("firewall.forward_policy"),
-            Told("smtp.connect", _TIMED_OUT + "|unreachable"),
+            Told("health.connections"),
+            Told("health.healthy"),
+            Told("smtp.connect", _TIMED_OUT + "|unreachable|refused"),
             Told("tls.connect", _TIMED_OUT + "|unreachable|no port"),
             Told("delivery.connection", _TIMED_OUT),
-            Told("delivery.local", _DNS_FAILS),
+            Told("delivery.local", _DNS_FAILS + "|does not work"),
         ),
         "Packets do not pass from and to the containers",
     ),
     Link(
-        (Told("ports.public"), Told("services.mail_servers")),
+        (Told("health.ports"), Told("ports.public")),
         (
+            Told("ports.public"),
             Told("services.mail_servers"),
-            Told("health.containers", "already in use|created|bind|port"),
-            Told("smtp.banner"),
-            Told("smtp.auth"),
-            Told("smtp.starttls"),
-            Told("smtp.connect", "refused"),
+            Told("health.containers"),
+            Told("smtp.*"),
+            Told("tls.*"),
+            Told("queue.*", _RUNS_NOT),
+            Told("delivery.log", _RUNS_NOT + "|no container"),
         ),
         "Another program has the stack's ports",
     ),
     Link(
-        (Told("health.certificate*"),),
+        (Told("health.certificate_files"), Told("health.certificate", "belong|read|PEM|expired")),
         (
             Told("health.containers", r"dovecot|postfix|nginx|front|smtp|imap"),
-            Told("health.log*", _CERTIFICATE),
+            Told("health.restarts", r"dovecot|postfix|nginx|front|smtp|imap"),
+            Told("health.healthy", r"dovecot|postfix|nginx|front|smtp|imap"),
+            Told("health.logs", _CERTIFICATE),
             Told("tls.*"),
             Told("smtp.starttls"),
-            Told("smtp.connect", "refused"),
+            Told("smtp.auth"),
+            Told("smtp.connect"),
+            Told("queue.*", _RUNS_NOT),
+            Told("delivery.log", _RUNS_NOT),
+            Told("delivery.local", "does not work"),
             Told("delivery.daemon", _CERTIFICATE),
         ),
         "The services cannot use the certificate",
     ),
     Link(
+        (Told("health.certificate"), Told("tls.chain", "self.signed")),
+        (Told("tls.chain"), Told("tls.names"), Told("tls.expiry")),
+    ),
+    Link(
         (Told("health.hyperscan"),),
         (
             Told("health.containers", r"rspamd|antispam"),
-            Told("health.log*", r"hyperscan|rspamd|antispam"),
+            Told("health.restarts", r"rspamd|antispam"),
+            Told("health.healthy", r"rspamd|antispam"),
+            Told("health.connections", r"rspamd|antispam"),
             Told("delivery.local", "milter|service"),
         ),
         "Rspamd's compiled expressions are of another processor",
     ),
     Link(
-        (Told("health.images"), Told("health.environment")),
-        (Told("health.containers", "unhealthy|restart|exit"), Told("health.log*")),
+        (Told("health.image"), Told("health.environment")),
+        (Told("health.healthy"), Told("health.restarts"), Told("health.logs")),
     ),
     Link(
-        (Told("health.containers"), Told("health.state")),
+        (Told("health.containers"), Told("health.restarts"), Told("health.healthy")),
         (
-            Told("health.connect*"),
-            Told("health.network*"),
-            Told("health.log*"),
-            Told("smtp.connect", "refused|closed|lost|timeout|timed out"),
+            Told("health.connections"),
+            Told("health.logs"),
+            Told("smtp.connect", "refused|closed|lost|time"),
+            Told("smtp.*", "no port answered|4[0-9][0-9]"),
             Told("smtp.starttls"),
             Told("smtp.auth"),
             Told("tls.connect"),
-            Told("queue.*", _RUNS_NOT),
-            Told("delivery.log", _RUNS_NOT + "|no container|no line"),
-            Told("delivery.local", "does not work"),
-            Told("resolver.*", "unbound"),
+            Told("queue.*", _RUNS_NOT + "|no container"),
+            Told("delivery.log", _RUNS_NOT + "|no container"),
+            Told("delivery.local", "does not work|" + _DNS_FAILS),
         ),
         "A container of the stack does not work",
+    ),
+    Link(
+        (Told("health.connections"),),
+        (Told("delivery.local", "does not work|" + _DNS_FAILS), Told("queue.reasons")),
     ),
     Link(
         (
@@ -270,7 +286,7 @@ LINKS = (
             Told("dns.host_spf"),
             Told("smtp.*", "has no address|not exist"),
             Told("tls.*", "has no address|not exist"),
-            Told("health.acme"),
+            Told("health.logs", "certificate was issued"),
         ),
     ),
     Link(
@@ -386,19 +402,18 @@ RANK = (
     "qmail.rcpthosts",
     "engine.ipv6_relay",
     "health.disk",
-    "resources.inodes",
-    "engine.daemon",
+    "health.inodes",
     "health.engine",
-    "network.ip_forward",
-    "health.ip_forward",
+    "engine.daemon",
+    "health.compose",
+    "health.forwarding",
     "engine.iptables",
-    "health.chains",
     "firewall.kernel_modules",
+    "health.network",
+    "health.ports",
     "ports.public",
-    "health.certificate*",
+    "health.certificate_files",
     "health.hyperscan",
-    "health.images",
-    "health.environment",
     "health.containers",
     "qmail.me",
     "qmail.assign",
@@ -407,8 +422,9 @@ RANK = (
     "qmail.domains",
     "qmail.handlers",
     "qmail.folders",
-    "health.connect*",
-    "health.network*",
+    "health.restarts",
+    "health.healthy",
+    "health.connections",
     "clock.*",
     "resolver.*",
     "egress.dns",
@@ -511,7 +527,13 @@ def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for subject, result in results.items():
         if "findings" in result:
-            found += [dict(entry) for entry in result["findings"]]
+            fixes: dict[str, list[dict[str, Any]]] = {}
+            for fix in result.get("fixes", ()):
+                fixes.setdefault(fix["finding"], []).append(dict(fix))
+            for entry in result["findings"]:
+                steps = fixes.get(entry["id"], [])
+                more = {"remedy": entry.get("fix"), "fix": _steps(steps)} if steps else {}
+                found.append({**entry, **more})
         elif result.get("failed"):
             found.append(
                 {
@@ -524,6 +546,15 @@ def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _steps(steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the doctor may do about a finding as one fix."""
+    return {
+        "kind": steps[0]["kind"],
+        "command": "; ".join(str(step.get("command") or "") for step in steps),
+        "steps": steps,
+    }
 
 
 def diagnose(

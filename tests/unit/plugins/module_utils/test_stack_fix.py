@@ -15,6 +15,7 @@ SSL = ROOT + "/data/assets/ssl"
 LIVE = "/etc/letsencrypt/archive/mail.example.org"
 VOLUME = "/var/lib/docker/volumes/rspamd/_data"
 CONF = ROOT + "/mailcow.conf"
+UP = "up --detach --no-deps --force-recreate --quiet-pull"
 
 LINK = {
     "finding": "health.certificate_files",
@@ -48,8 +49,7 @@ def host(make_host, tmp_path):
             "commands": {
                 "docker compose --project-name mailcowdockerized " + words: {"rc": 0}
                 for words in (
-                    "up --detach --no-deps --force-recreate --quiet-pull "
-                    "dovecot-mailcow nginx-mailcow",
+                    UP + " dovecot-mailcow nginx-mailcow",
                     "restart rspamd-mailcow",
                     "up --detach --quiet-pull",
                 )

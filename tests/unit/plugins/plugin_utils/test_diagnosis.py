@@ -103,17 +103,56 @@ CASES = {
         [
             ("health.containers", "fail", "dovecot-mailcow restarts"),
             ("tls.connect", "fail", "imaps 192.0.2.1:993: handshake failed (tls)"),
-            ("health.certificate", "fail", "cert.pem is a link to nowhere"),
+            ("health.certificate_files", "fail", "cert.pem is a link to nowhere"),
         ],
-        [("health.certificate", ["health.containers", "tls.connect"])],
+        [("health.certificate_files", ["health.containers", "tls.connect"])],
     ),
     "packets are not forwarded": (
         [
-            ("network.ip_forward", "fail", "net.ipv4.ip_forward is 0"),
+            ("health.forwarding", "fail", "net.ipv4.ip_forward is 0"),
+            ("health.connections", "fail", "from postfix-mailcow: redis-mailcow: no answer"),
             ("smtp.connect", "fail", "192.0.2.1:25: timed out"),
             ("tls.connect", "unknown", "no port is open"),
         ],
-        [("network.ip_forward", ["smtp.connect", "tls.connect"])],
+        [("health.forwarding", ["health.connections", "smtp.connect", "tls.connect"])],
+    ),
+    "another mail server has the port": (
+        [
+            ("health.ports", "fail", "postfix-mailcow could not have port 25: exim4.service"),
+            ("ports.public", "fail", "tcp 25 held by exim4"),
+            ("services.mail_servers", "warn", "exim4"),
+            ("smtp.banner", "warn", "greets with another name"),
+            ("smtp.auth", "fail", "587 does not offer AUTH within TLS"),
+        ],
+        [
+            (
+                "health.ports",
+                ["ports.public", "services.mail_servers", "smtp.auth", "smtp.banner"],
+            )
+        ],
+    ),
+    "rspamd crashes on another processor": (
+        [
+            ("health.restarts", "fail", "rspamd-mailcow is restarting, exit code 132"),
+            ("health.hyperscan", "fail", "rspamd-mailcow ended with SIGILL"),
+            ("delivery.local", "warn", "2 waiting: milter service"),
+        ],
+        [("health.hyperscan", ["delivery.local", "health.restarts"])],
+    ),
+    "the stack has its own certificate still": (
+        [
+            ("tls.chain", "fail", "imaps: self-signed"),
+            ("tls.names", "fail", "the certificate has no name"),
+            ("health.certificate", "warn", "cert.pem is issued by itself"),
+        ],
+        [("health.certificate", ["tls.chain", "tls.names"])],
+    ),
+    "rcpthosts is missing": (
+        [
+            ("smtp.relay", "fail", "takes mail"),
+            ("qmail.rcpthosts", "fail", "there is no rcpthosts"),
+        ],
+        [("qmail.rcpthosts", ["smtp.relay"])],
     ),
     "the reverse record is missing": (
         [
@@ -302,7 +341,7 @@ def test_a_fix_for_the_doctor_is_kept_and_words_are_the_remedy(finding):
     fix = {"kind": "recreate", "services": ["nginx-mailcow"]}
     found = diagnosis.diagnose(
         [
-            finding("health.images", "fail", fix=fix, remedy="docker compose up -d"),
+            finding("health.image", "fail", fix=fix, remedy="docker compose up -d"),
             finding("dns.mx", "fail", fix="Publish it."),
         ]
     )["findings"]
@@ -339,6 +378,21 @@ def test_names_that_are_none_are_refused(option):
         diagnosis.plan(**{option: ["dsn"]})
 
 
+def test_what_a_module_can_mend_hangs_on_its_finding():
+    steps = [
+        {"finding": "health.a", "kind": "copy_link", "command": "one"},
+        {"finding": "health.a", "kind": "copy_link", "command": "two"},
+        {"finding": "health.b", "kind": "sysctl", "command": "three"},
+    ]
+    given = [{"id": f"health.{name}", "status": "warn", "fix": "By hand."} for name in "abc"]
+    found = diagnosis.diagnose(diagnosis.collect({"health": {"findings": given, "fixes": steps}}))
+    assert [(item["fix"], item["remedy"]) for item in found["findings"]] == [
+        ({"kind": "copy_link", "command": "one; two", "steps": steps[:2]}, "By hand."),
+        ({"kind": "sysctl", "command": "three", "steps": steps[2:]}, "By hand."),
+        (None, "By hand."),
+    ]
+
+
 def test_the_plan():
     assert diagnosis.plan(["egress", "dns.mx", "tls.names"], ["egress.dns"]) == {
         "preflight": ["egress.smtp"],
@@ -353,10 +407,5 @@ def test_the_plan():
 def test_every_name_in_the_table_is_a_check():
     known = [*diagnosis.ids(), *(check.id for check in diagnosis.catalogue.CHECKS)]
     named = [told.id for link in diagnosis.LINKS for told in (*link.causes, *link.seen)]
-    assert [
-        name
-        for name in (*named, *diagnosis.RANK)
-        # The module that looks at a stack's containers has its own.
-        if not name.startswith("health") and not fnmatch.filter(known, name)
-    ] == []
+    assert [name for name in (*named, *diagnosis.RANK) if not fnmatch.filter(known, name)] == []
     assert set(diagnosis.PREFLIGHT) <= set(diagnosis.catalogue.ids())
