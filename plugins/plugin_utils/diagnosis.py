@@ -31,6 +31,9 @@ VERDICTS = {FAIL: ILL, WARN: WATCH, UNKNOWN: UNKNOWN, OK: HEALTHY, SKIP: UNKNOWN
 #: Every status, worst first. What is known to be wrong comes before what could not be looked at.
 ORDER = (FAIL, WARN, UNKNOWN, OK, SKIP)
 _TROUBLE = (FAIL, WARN, UNKNOWN)
+#: What may stay unknown on a healthy server: single lists that refuse to answer, and protocols that
+#: the controller does not speak itself.
+_MAY_BE_UNKNOWN = ("blocklist.zones", "tls.protocol")
 
 ACCEPTED = " (accepted by name)"
 
@@ -100,6 +103,7 @@ _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
 _LISTED = r"blocklist|blacklist|block list|spamhaus|spamcop|barracuda|dnsbl|listed|reputation"
 _AUTHENTICATION = r"SPF|DKIM|DMARC"
 _CERTIFICATE = r"certificate|cert\.pem|key\.pem|dh\.?params|TLS|SSL"
+_UNUSABLE = r"belong|cannot (be )?read|is no |has no |expired|not valid"
 _RUNS_NOT = r"does not run|not running|no service|no container|restarting|refused|exited"
 
 #: Every explanation, those of the most fundamental causes first. A finding hangs under the first
@@ -179,7 +183,7 @@ LINKS = (
         "Another program has the stack's ports",
     ),
     Link(
-        (Told("health.certificate_files"), Told("health.certificate", "belong|read|PEM|expired")),
+        (Told("health.certificate_files"), Told("health.certificate", _UNUSABLE)),
         (
             Told("health.containers", r"dovecot|postfix|nginx|front|smtp|imap"),
             Told("health.restarts", r"dovecot|postfix|nginx|front|smtp|imap"),
@@ -424,6 +428,8 @@ RANK = (
     "qmail.folders",
     "health.restarts",
     "health.healthy",
+    "health.image",
+    "health.environment",
     "health.connections",
     "clock.*",
     "resolver.*",
@@ -607,8 +613,13 @@ def diagnose(
     ranks = {number: _rank(item) for number, item in causes.items()}
     ordered = sorted(causes, key=lambda n: (ORDER.index(causes[n]["status"]), ranks[n], n))
     found = [causes[number] for number in ordered]
+    counted = [
+        item["status"]
+        for item in found
+        if item["status"] != UNKNOWN or item["id"] not in _MAY_BE_UNKNOWN
+    ]
     return {
-        "verdict": VERDICTS[found[0]["status"]] if found else UNKNOWN,
+        "verdict": VERDICTS[counted[0]] if counted else UNKNOWN,
         "findings": found,
         "explained": explained,
         "fixed": [dict(entry) for entry in fixed],

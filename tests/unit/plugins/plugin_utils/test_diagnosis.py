@@ -326,6 +326,12 @@ def test_the_verdict(seen, statuses, verdict):
     assert seen(*given)["verdict"] == verdict
 
 
+def test_single_lists_that_do_not_answer_do_not_make_a_server_unknown(seen):
+    given = [("blocklist.zones", "unknown", "refused"), ("blocklist.address", "ok", "in none")]
+    assert seen(*given)["verdict"] == "healthy"
+    assert seen(given[0], ("blocklist.domain", "unknown", "no server"))["verdict"] == "unknown"
+
+
 def test_what_was_accepted_is_a_warning(seen):
     found = seen(("egress.smtp", "fail", "times out"), accept=["egress"])
     assert found["verdict"] == "watch"
