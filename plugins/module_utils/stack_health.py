@@ -163,8 +163,8 @@ class Seen(NamedTuple):
         return ""
 
     def shown(self, container: Mapping[str, Any]) -> list[str]:
-        """Return the last lines of a container's log, short and without secrets."""
-        return self.lines.get(container["Id"], [])[-_SHOWN:]
+        """Return the last lines of a container's log, each once, short and without secrets."""
+        return list(dict.fromkeys(self.lines.get(container["Id"], [])))[-_SHOWN:]
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return the containers for ``exit_json``, with log lines of those that are not well."""

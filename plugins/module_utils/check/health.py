@@ -259,20 +259,28 @@ def configuration(seen: Seen, _need: Any) -> list[Finding]:
     upstream's own update takes old keys out each time.
     """
     required = "each key once in {0}, and none of an older release".format(seen.env_path)
-    changes = _configuration_plan(seen).changes
-    old = [name for name, what in changes.items() if what == "removed"]
-    twice = [name for name, what in changes.items() if what == "deduplicated"]
+    old, twice = _configuration_keys(seen)
     texts = ["{0}: {1}".format(name, seen.stack["removed"][name]) for name in old]
     if twice:
         texts.append("more than once, the last one counts: " + ", ".join(twice))
     if texts:
-        fix = "Delete the lines from {0}: {1}.".format(seen.env_path, ", ".join(old + twice))
+        fix = "Edit {0}: delete {1}.".format(
+            seen.env_path,
+            " and ".join(
+                filter(None, [", ".join(old), twice and "all but the last of " + ", ".join(twice)])
+            ),
+        )
         return [answer(WARN, "; ".join(texts), required, fix)]
     return [answer(OK, "{0} keys".format(len(seen.document.keys())), required)]
 
 
-def _configuration_plan(seen: Seen) -> env_document.Plan:
-    return env_document.plan(seen.document.text, {}, absent=list(seen.stack["removed"]))
+def _configuration_keys(seen: Seen) -> tuple[list[str], list[str]]:
+    """Return the keys that are to go, and those that stand more than once."""
+    changes = env_document.plan(seen.document.text, {}, absent=list(seen.stack["removed"])).changes
+    return tuple(
+        sorted(name for name, what in changes.items() if what == kind)
+        for kind in ("removed", "deduplicated")
+    )
 
 
 # -- the network -----------------------------------------------------------------------------------
@@ -322,6 +330,10 @@ def _network_trouble(seen: Seen, name: str, wanted: dict, present: dict, routes:
     bridge = bridge or "br-" + present["Id"][:12]
     if not seen.host.isdir("/sys/class/net/" + bridge):
         return [*found, "{0}: the host has no bridge {1}".format(name, bridge)]
+    flags = (seen.host.read("/sys/class/net/{0}/flags".format(bridge)) or "").strip()
+    # IFF_UP of netdevice(7).
+    if flags and not int(flags, 16) & 1:
+        return [*found, "{0}: the bridge {1} is down".format(name, bridge)]
     for entry in (present.get("IPAM") or {}).get("Config") or ():
         gateway = _gateway(entry)
         local = re.search(r"-- {0}\s+/32 host LOCAL".format(re.escape(gateway)), routes)
@@ -506,11 +518,20 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
                 }
             )
     # An example's key beside another certificate would only be a worse state.
-    pair = set(_certificate_places(seen)[2].values())
-    examples = {entry["path"] for entry in found if entry["kind"] == "copy_file"}
-    named = {path for path in examples if path.rpartition("/")[2] in pair}
-    if len(named) == 1:
-        found = [entry for entry in found if entry["path"] not in named]
+    source, _directory, names, _others = _certificate_places(seen)
+    strangers = [
+        "{0}/{1}".format(source, name)
+        for name in names.values()
+        if "{0}/{1}".format(source, name) not in {entry["path"] for entry in found}
+        and seen.host.read("{0}/{1}".format(source, name))
+        != seen.host.read("{0}/{1}/{2}".format(seen.path, data["example"], name))
+    ]
+    if strangers:
+        found = [
+            entry
+            for entry in found
+            if entry["kind"] == "copy_link" or entry["path"].rpartition("/")[2] in data["others"]
+        ]
     return found
 
 
@@ -907,14 +928,14 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
             command = "sysctl -w {0}={1}".format(name, value)
             add("health.inotify", "sysctl", command, name=name, value=str(value))
     if "health.configuration" in bad:
-        changes = _configuration_plan(seen).changes
+        old, _twice = _configuration_keys(seen)
         status = seen.host.stat(seen.env_path)
         add(
             "health.configuration",
             "env_file",
             bad["health.configuration"].fix,
             path=seen.host.realpath(seen.env_path),
-            absent=sorted(name for name, what in changes.items() if what == "removed"),
+            absent=old,
             mode="{0:04o}".format(status.st_mode & 0o777 if status else 0o600),
         )
     return found

@@ -74,6 +74,8 @@ class Stack:
         self.sysctls = {"net/ipv4/ip_forward": "1", "fs/inotify/max_user_instances": "8192"}
         self.flags = "sse4_2 avx2"
         self.route = True
+        self.bridge = "br-mailcow"
+        self.docker = {}
         self.api = None
         self.silent = False
 
@@ -126,12 +128,17 @@ class Stack:
         files = {
             PATH + "/mailcow.conf": self.conf,
             "/proc/cpuinfo": "processor : 0\nflags : {0}\n".format(self.flags),
-            "/sys/class/net/br-mailcow/mtu": "1500\n",
+            "/sys/class/net/{0}/mtu".format(self.bridge): "1500\n",
             "/proc/net/fib_trie": "|-- 172.22.1.1\n   /32 host LOCAL\n" if self.route else "x\n",
             **{"/proc/sys/" + key: value for key, value in self.sysctls.items()},
             **self.files,
         }
-        recorded = {"now": self.now, "commands": commands, "filesystems": self.spaces}
+        recorded = {
+            "now": self.now,
+            "commands": commands,
+            "filesystems": self.spaces,
+            "docker": self.docker,
+        }
         host = make_host(files, recorded, self.links)
         self.api = RecordedApi(self.record if not self.silent else None, self.logs)
         return look(host, stack.get(name), path, api=self.api, **more)

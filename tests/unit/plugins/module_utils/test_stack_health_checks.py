@@ -262,7 +262,9 @@ def test_old_keys_and_keys_that_stand_twice(stack, judge):
     bad, fixes, _all = judge()
     assert list(bad) == ["health.configuration"]
     assert "Flatcurve" in bad["health.configuration"].observed
-    assert "LOG_LINES" in bad["health.configuration"].observed
+    assert bad["health.configuration"].fix.endswith(
+        "delete ACME_CONTACT, SKIP_SOLR and all but the last of LOG_LINES."
+    )
     assert fixes[0]["kind"] == "env_file"
     assert fixes[0]["path"] == PATH + "/mailcow.conf"
     assert fixes[0]["absent"] == ["ACME_CONTACT", "SKIP_SOLR"]
@@ -270,11 +272,23 @@ def test_old_keys_and_keys_that_stand_twice(stack, judge):
 
 def test_no_forwarding(stack, judge):
     stack.sysctls["net/ipv4/ip_forward"] = "0"
-    stack.look_networks = True
+    stack.docker = {"/networks": stack.record["networks"]}
+    stack.files.update({"/run/docker.pid": "7", "/proc/7/comm": "dockerd\n"})
+    # Without its own rules the packet filter is not judged.
+    stack.files["/etc/docker/daemon.json"] = '{"iptables": false}'
     bad, fixes, _all = judge()
-    # The engine of a recorded host is not asked; the parameter alone is judged.
-    assert bad == {} or list(bad) == ["health.forwarding"]
-    assert all(entry["name"] == "net.ipv4.ip_forward" for entry in fixes)
+    assert list(bad) == ["health.forwarding"]
+    assert bad["health.forwarding"].observed == "net.ipv4.ip_forward = 0 while Docker runs"
+    assert [(entry["kind"], entry["name"], entry["value"]) for entry in fixes] == [
+        ("sysctl", "net.ipv4.ip_forward", "1")
+    ]
+
+
+def test_another_trouble_with_packets_is_not_mended_by_that_parameter(stack, judge):
+    stack.files["/etc/sysctl.d/99-hardening.conf"] = "net.ipv4.ip_forward = 0\n"
+    bad, fixes, _all = judge()
+    assert "99-hardening.conf sets 0" in bad["health.forwarding"].observed
+    assert fixes == []
 
 
 def test_a_network_that_is_gone(stack, judge):
@@ -289,6 +303,19 @@ def test_a_bridge_without_its_address(stack, judge):
     stack.route = False
     bad, _fixes, _all = judge()
     assert "br-mailcow has lost its address 172.22.1.1" in bad["health.network"].observed
+
+
+def test_a_bridge_that_is_down(stack, judge):
+    stack.files["/sys/class/net/br-mailcow/flags"] = "0x1002\n"
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.network"]
+    assert "the bridge br-mailcow is down" in bad["health.network"].observed
+
+
+def test_no_bridge(stack, judge):
+    stack.bridge = "br-other"
+    bad, _fixes, _all = judge()
+    assert "the host has no bridge br-mailcow" in bad["health.network"].observed
 
 
 def test_another_range(stack, judge):
@@ -420,6 +447,17 @@ def test_no_certificate_at_all(stack, judge):
     stack.files[SSL + "/cert.pem"] = "this is no PEM"
     bad, _fixes, _all = judge()
     assert "has no certificate in PEM form" in bad["health.certificate"].observed
+
+
+def test_the_examples_own_key_comes_back(stack, judge):
+    """A new stack uses the example: a key that is missing beside its certificate is the example's."""
+    for name in ("cert.pem", "key.pem"):
+        stack.files[PATH + "/data/assets/ssl-example/" + name] = stack.files[SSL + "/" + name]
+    del stack.files[SSL + "/key.pem"]
+    _bad, fixes, _all = judge()
+    assert [(entry["kind"], entry["path"], entry["mode"]) for entry in fixes] == [
+        ("copy_file", SSL + "/key.pem", "0600")
+    ]
 
 
 # -- the machine -----------------------------------------------------------------------------------
