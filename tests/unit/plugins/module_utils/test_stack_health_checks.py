@@ -64,8 +64,8 @@ def stack(pair, monkeypatch):
     """The recorded stack with a good certificate; the real openssl reads it."""
     ask = certificate._openssl
     monkeypatch.setattr(certificate, "_openssl", lambda _host, *words: ask(Host(), *words))
-    # The recorded host's clock: the certificates are of today.
-    monkeypatch.setattr(Stack, "now", time.time())
+    # The recorded host's clock: the certificates, made next, are of today.
+    monkeypatch.setattr(Stack, "now", time.time() + 60)
     found = Stack()
     for container in found.record["containers"]:
         container["State"]["StartedAt"] = "2026-01-01T00:00:00.5Z"
