@@ -501,11 +501,12 @@ def _refuse_unused(host: Host, copy: str, unused: set[tuple[str, str]]) -> None:
 
 
 def _check(host: Host, copy: str) -> None:
+    began = time.time()
     answer = host.run(["postfix", "-c", copy, "check"], timeout=_TIMEOUT)
     if answer.rc != 0:
-        raise PostconfError(
-            "Postfix refuses it: {0}".format(_reason(answer.stderr).replace(copy + "/", ""))
-        )
+        # Older releases tell the log only, unless a terminal is there to be told.
+        said = answer.stderr.strip() or _fatal(host, began)
+        raise PostconfError("Postfix refuses it: {0}".format(_reason(said).replace(copy + "/", "")))
 
 
 def _activate(host: Host, directory: str, action: str) -> str:
@@ -528,17 +529,10 @@ def _activate(host: Host, directory: str, action: str) -> str:
 
 
 def _fatal(host: Host, began: float) -> str:
-    answer = host.run(
-        [
-            "journalctl",
-            "-q",
-            "-o",
-            "cat",
-            "--since",
-            "@{0}".format(int(began)),
-            "-t",
-            "postfix/master",
-        ]
-    )
+    """Return the last reason that Postfix's programs have logged since then, or nothing."""
+    since = "@{0}".format(int(began))
+    host.run(["journalctl", "--sync"])
+    programs = [word for name in ("postfix", "postfix/master") for word in ("-t", name)]
+    answer = host.run(["journalctl", "-q", "-o", "cat", "--since", since, *programs])
     lines = [line for line in answer.stdout.splitlines() if "fatal:" in line]
     return re.sub(r"^.*fatal: ", "", lines[-1]) if lines else ""
