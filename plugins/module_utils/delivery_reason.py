@@ -352,8 +352,23 @@ _FINE = {
     QUEUED: _kind("queued", SERVER, "", "", "The message waits in the queue.", "Wait."),
 }
 
+# All that Postfix says then; a server that says the same of itself says more around it.
+_OWN_ADDRESS_TEXT = "server configuration error"
+_OWN_ADDRESS = _kind(
+    "own_address",
+    SERVER,
+    "",
+    "",
+    "Postfix cannot send as it is told to, mostly because the host does not have the address that mail "
+    "is to leave from.",
+    "Compare smtp_bind_address and smtp_bind_address6 (postconf) with the addresses of the host (ip "
+    "address); the warning before that line in the log names the one.",
+)
+
 #: Every kind by its name.
-BY_NAME = {kind.name: kind for kind in (*KINDS, _EXPIRED, *_OTHER.values(), *_FINE.values())}
+BY_NAME = {
+    kind.name: kind for kind in (*KINDS, _OWN_ADDRESS, _EXPIRED, *_OTHER.values(), *_FINE.values())
+}
 
 
 def of(status: str, dsn: str, reason: str) -> Kind:
@@ -372,6 +387,8 @@ def of(status: str, dsn: str, reason: str) -> Kind:
     if status == EXPIRED:
         return _EXPIRED
     text = reason.lower()
+    if text == _OWN_ADDRESS_TEXT:
+        return _OWN_ADDRESS
     for kind in KINDS[:-1]:
         for word in kind.words:
             if word in text:

@@ -15,6 +15,13 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils import deliver
         ("expired", "expired", "4.4.7", "expired, returned to sender"),
         ("loop", "bounced", "5.4.6", "mail for 192.0.2.1 loops back to myself"),
         ("loop", "bounced", "5.4.6", "too many hops, this message is looping (#5.4.6)"),
+        ("own_address", "deferred", "4.4.0", "server configuration error"),
+        (
+            "temporary",
+            "deferred",
+            "4.3.5",
+            "host mx.y[192.0.2.1] said: 451 4.3.5 Server configuration error",
+        ),
         ("relay_denied", "rejected", "5.7.1", "554 5.7.1 <x@y>: Relay access denied"),
         ("relay_denied", "rejected", "5.7.1", "550 5.7.1 <x@y>... Relaying denied"),
         (
@@ -83,7 +90,7 @@ def test_what_servers_say(kind, status, dsn, reason):
 
 
 def test_each_kind_is_explained():
-    assert len(delivery_reason.BY_NAME) == len(delivery_reason.KINDS) + 6
+    assert len(delivery_reason.BY_NAME) == len(delivery_reason.KINDS) + 7
     sides = {"network", "server", "receiver", "sender"}
     for kind in delivery_reason.BY_NAME.values():
         assert kind.sentence.endswith(".") and kind.step.rstrip(")").endswith(".")
