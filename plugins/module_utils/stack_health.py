@@ -49,6 +49,9 @@ _EXITS = {
     143: "SIGTERM: it was stopped",
 }
 
+# Docker's own settings (~/.docker/config.json) may give them to every container.
+_PROXY = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+
 _SECRET = re.compile(
     r"(?i)((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key)[\"']?\s*[=:]\s*)[^\s,;]+"
 )
@@ -235,6 +238,24 @@ def ailment(container: Mapping[str, Any], now: float) -> str:
     return {"unhealthy": ILL, "starting": STARTING}.get(health, "")
 
 
+def wanted_containers(definition: Mapping[str, Any]) -> int:
+    """Return how many containers a service of a Compose file is to have."""
+    replicas = (definition.get("deploy") or {}).get("replicas", definition.get("scale"))
+    return 1 if replicas is None else int(replicas)
+
+
+def done(definition: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Tell whether a container has ended as it is meant to: it had something to do once.
+
+    Args:
+        definition: its service in the Compose file; without a policy it is not restarted.
+        container: what ``docker inspect`` shows.
+    """
+    state = container["State"]
+    once = (definition.get("restart") or "no").split(":")[0] in ("no", "on-failure")
+    return bool(definition) and once and state["Status"] == "exited" and state["ExitCode"] == 0
+
+
 def variables(texts: Iterable[str]) -> dict[str, str]:
     """Return ``KEY=VALUE`` texts, as ``docker inspect`` has them, as a dictionary."""
     return {text.partition("=")[0]: text.partition("=")[2] for text in texts or ()}
@@ -293,7 +314,7 @@ def stale_variables(seen: Seen) -> dict[str, dict[str, tuple[str | None, str | N
                 differs.update(
                     (name, (value, None))
                     for name, value in present.items()
-                    if name not in wanted and name not in own
+                    if name not in wanted and name not in own and name.lower() not in _PROXY
                 )
             if differs:
                 found[service] = differs

@@ -104,15 +104,23 @@ form of these files.".format(seen.command("config -q"))
 def containers(seen: Seen, _need: Any) -> list[Finding]:
     """Look for services without a container that runs.
 
-    One that is missing, was stopped, or has ended: ``fail``, with what its exit code means. A
-    container that is restarted again and again is ``health.restarts``, one that could not have its
-    port ``health.ports``.
+    One that is missing, was stopped, or has ended: ``fail``, with what its exit code means. One that
+    is meant to end, and did without an error, is left out. A container that is restarted again and
+    again is ``health.restarts``, one that could not have its port ``health.ports``.
     """
     required = "every service of the Compose files has a container that runs"
     if seen.silent:
         return _silent(required)
-    missing = [name for name in seen.services if name not in seen.containers]
-    down = seen.ailing(stack_health.DOWN)
+    missing = [
+        name
+        for name, definition in seen.services.items()
+        if name not in seen.containers and stack_health.wanted_containers(definition)
+    ]
+    down = [
+        (service, container)
+        for service, container in seen.ailing(stack_health.DOWN)
+        if not stack_health.done(seen.services.get(service, {}), container)
+    ]
     texts = ["{0} has no container".format(name) for name in missing]
     texts += [_about(seen, service, container) for service, container in down]
     if texts:
@@ -132,8 +140,9 @@ def ports(seen: Seen, _need: Any) -> list[Finding]:
     texts, numbers, services = [], [], []
     for service, container in seen.ailing(stack_health.PORT):
         error = container["State"]["Error"]
-        named = re.findall(r":(\d+)(?::| failed|/tcp|\b)", error)
-        number = int(named[-1]) if named else 0
+        # Of HOST_ADDRESS:PORT:CONTAINER_ADDRESS:PORT the first.
+        named = re.search(r"(?<=[\d\]]):(\d{1,5})\b", error)
+        number = int(named.group(1)) if named else 0
         holders = [
             item.unit or item.process or "a program that is not visible"
             for item in seen.host.listeners([number])
@@ -297,12 +306,13 @@ def networks(seen: Seen, _need: Any) -> list[Finding]:
         return _silent(required)
     wrong, good = [], []
     routes = seen.host.read("/proc/net/fib_trie") or ""
-    for wanted in (seen.config.get("networks") or {}).values():
+    used = {name for entry in seen.services.values() for name in entry.get("networks") or ()}
+    for key, wanted in (seen.config.get("networks") or {}).items():
         name = (wanted or {}).get("name", "")
         present = seen.networks.get(name)
         if present is None:
-            used = any(wanted_by for wanted_by in seen.containers.values())
-            if used and name:
+            # Compose makes those that a service is in, together with its container.
+            if key in used and seen.containers:
                 wrong.append("there is no network {0}".format(name))
             continue
         wrong += _network_trouble(seen, name, wanted, present, routes)
@@ -319,7 +329,10 @@ def _network_trouble(seen: Seen, name: str, wanted: dict, present: dict, routes:
     asked = [entry.get("subnet") for entry in (wanted.get("ipam") or {}).get("config") or ()]
     if not present.get("EnableIPv6"):
         asked = [text for text in asked if text and ":" not in text]
-    found = [
+    found = []
+    if wanted.get("enable_ipv6") and not present.get("EnableIPv6"):
+        found.append("{0} has no IPv6, and the files want it".format(name))
+    found += [
         "{0} has {1} and not {2}".format(name, ", ".join(filter(None, ranges)), text)
         for text in asked
         if text and text not in ranges

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.postmaster.mailhost.plugins.module_utils import certificate
+from ansible_collections.postmaster.mailhost.plugins.module_utils import certificate, stack_fix
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import health, look
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
@@ -94,6 +94,12 @@ def judge(stack, make_host):
         fixes = health.fixes(seen, findings)
         assert {entry["finding"] for entry in fixes} <= set(bad)
         assert all(entry["command"] for entry in fixes)
+        # The module that applies them knows each, and has what it needs.
+        assert all(
+            set(stack_fix.KINDS[entry["kind"]])
+            <= {name for name in entry if entry[name] is not None}
+            for entry in fixes
+        )
         return bad, fixes, {item.id: item for item in findings}
 
     return run
@@ -175,6 +181,26 @@ def test_a_service_without_container(stack, judge):
     )
 
 
+def test_what_is_meant_to_end_or_not_to_be_is_not_missed(stack, judge):
+    services = stack.record["config"]["services"]
+    services["once"] = {"image": "x"}
+    job = json.loads(json.dumps(stack.container("olefy-mailcow")))
+    job["Id"] = "job"
+    job["Config"]["Labels"]["com.docker.compose.service"] = "once"
+    job["Config"]["Image"] = "x"
+    job["State"].update(Status="exited", ExitCode=0)
+    stack.record["containers"].append(job)
+    services["off"] = {"image": "y", "deploy": {"replicas": 0}, "restart": "always"}
+    bad, _fixes, _all = judge()
+    assert "health.containers" not in bad
+
+
+def test_what_is_meant_to_end_ended_badly(stack, judge):
+    stack.state("olefy-mailcow", Status="exited", ExitCode=1)
+    stack.record["config"]["services"]["olefy-mailcow"]["restart"] = "no"
+    assert list(judge()[0]) == ["health.containers"]
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -184,7 +210,7 @@ def test_a_service_without_container(stack, judge):
         ),
         (
             "failed to set up container networking: driver failed: failed to bind host port for "
-            "0.0.0.0:25:172.22.1.253:25/tcp: address already in use"
+            "0.0.0.0:25:172.22.1.253:8025/tcp: address already in use"
         ),
         "Bind for 0.0.0.0:25 failed: port is already allocated",
     ],
@@ -251,6 +277,11 @@ def test_other_variables(stack, judge):
     assert fixes[0]["services"] == ["dovecot-mailcow", "nginx-mailcow"]
 
 
+def test_a_proxy_that_docker_adds_is_no_difference(stack, judge):
+    stack.container("olefy-mailcow")["Config"]["Env"].append("HTTPS_PROXY=http://192.0.2.1:3128")
+    assert judge()[0] == {}
+
+
 def test_a_dollar_that_compose_doubles_is_no_difference(stack, judge):
     stack.record["config"]["services"]["olefy-mailcow"]["environment"]["X"] = "a$$b"
     stack.container("olefy-mailcow")["Config"]["Env"].append("X=a$b")
@@ -303,6 +334,19 @@ def test_a_bridge_without_its_address(stack, judge):
     stack.route = False
     bad, _fixes, _all = judge()
     assert "br-mailcow has lost its address 172.22.1.1" in bad["health.network"].observed
+
+
+def test_a_network_without_the_ipv6_that_is_wanted(stack, judge):
+    stack.record["config"]["networks"]["mailcow-network"]["enable_ipv6"] = True
+    for item in stack.record["networks"]:
+        item["EnableIPv6"] = False
+    bad, _fixes, _all = judge()
+    assert bad["health.network"].observed.endswith("has no IPv6, and the files want it")
+
+
+def test_a_network_that_no_service_is_in_need_not_be_there(stack, judge):
+    stack.record["config"]["networks"]["spare"] = {"name": "mailcowdockerized_spare"}
+    assert judge()[0] == {}
 
 
 def test_a_bridge_that_is_down(stack, judge):
