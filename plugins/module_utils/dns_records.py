@@ -210,7 +210,7 @@ def _domain(
     """Return the records of a mail domain."""
     records = [mx(domain, hostname), spf(domain, options.spf)]
     if dkim:
-        records.append(_dkim(domain, dkim))
+        records.append(signing_key(domain, dkim))
     records.append(dmarc(domain, options.dmarc, options.dmarc_rua, options.dmarc_ruf))
     if options.mta_sts:
         text = "v=STSv1; id=" + options.mta_sts
@@ -231,7 +231,17 @@ def _domain(
     return [Entry(domain, item) for item in plain] + _report_entry(domain, domains, options)
 
 
-def _dkim(domain: str, key: Mapping[str, str]) -> Record:
+def signing_key(domain: str, key: Mapping[str, str]) -> Record:
+    """Return the record with the key that a domain's mail is signed with (RFC 6376).
+
+    Args:
+        domain: the mail domain.
+        key: ``selector``, ``public_key`` (base64 without line ends), and ``type`` (``rsa`` when left
+            out).
+
+    Raises:
+        ValueError: a selector or a key that is none; the text names it.
+    """
     selector, public = key.get("selector", ""), key.get("public_key", "")
     if not _SELECTOR.match(selector):
         raise ValueError(

@@ -61,6 +61,12 @@ options:
     elements: str
     default:
       - letsencrypt.org
+  dkim:
+    description:
+      - The keys that mail is signed with, as M(postmaster.mailhost.dkim_info) returns them, mail domain,
+        then C(selector) and C(public_key). They are compared with what is published.
+    type: dict
+    default: {}
   stack:
     description:
       - The mail stack that the server is for. It decides whether C(autodiscover) and C(autoconfig)
@@ -282,6 +288,8 @@ def main() -> None:
                 "elements": "str",
                 "default": ["letsencrypt.org"],
             },
+            # Public keys.
+            "dkim": {"type": "dict", "default": {}, "no_log": False},
             "stack": {"type": "str", "choices": stack.names()},
             "nameservers": {"type": "list", "elements": "str", "default": []},
             "authoritative": {"type": "bool", "default": False},
@@ -303,6 +311,7 @@ def main() -> None:
             guessed=params["guessed"],
             certificate_authorities=params["certificate_authorities"],
             stack=stack.get(params["stack"]) if params["stack"] else None,
+            dkim=params["dkim"],
         )
         checks, zone = catalogue.dns_checks(), None
         try:

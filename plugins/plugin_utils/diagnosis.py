@@ -305,7 +305,7 @@ LINKS = (
         ),
     ),
     Link(
-        (Told("dns.spf"), Told("dns.dmarc")),
+        (Told("dns.dkim"), Told("dns.spf"), Told("dns.dmarc")),
         (
             Told("delivery.reputation", _AUTHENTICATION),
             Told("smtp.destination", _AUTHENTICATION),
@@ -448,6 +448,7 @@ RANK = (
     "dns.forward_confirmed",
     "blocklist.domain",
     "delivery.reputation",
+    "dns.dkim",
     "dns.spf",
     "dns.dmarc",
     "tls.tlsa",

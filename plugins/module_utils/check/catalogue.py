@@ -65,6 +65,7 @@ DNS_IDS = (
     "dns.autodiscover",
     "dns.autoconfig",
     "dns.spf",
+    "dns.dkim",
     "dns.dmarc",
     "dns.host_spf",
     "dns.caa",
@@ -110,8 +111,8 @@ ELSEWHERE = (
         "a test mailbox elsewhere: `Authentication-Results` in the header",
     ),
     (
-        "DKIM, SRV, TLSA and MTA-STS records",
-        "the key of DKIM exists only when the stack is up, the others are optional",
+        "SRV and MTA-STS records",
+        "they are optional",
         "the stack's own page of DNS records, for each domain",
     ),
     (

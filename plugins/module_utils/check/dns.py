@@ -65,6 +65,7 @@ class DnsNeed(NamedTuple):
             sees.
         ca: domains of the certificate authorities that the stack may use, as in CAA records.
         autoconfig: the stack answers for autodiscover and autoconfig.
+        dkim: domain, selector and public key (base64) of each key that mail is signed with.
         sources: page with the rule, by name.
     """
 
@@ -77,6 +78,7 @@ class DnsNeed(NamedTuple):
     guessed: bool
     ca: tuple[str, ...]
     autoconfig: bool
+    dkim: tuple[tuple[str, str, str], ...]
     sources: Mapping[str, str]
 
 
@@ -88,6 +90,7 @@ def from_options(
     guessed: bool = False,
     certificate_authorities: Iterable[str] = ("letsencrypt.org",),
     stack: Mapping[str, Any] | None = None,
+    dkim: Mapping[str, Mapping[str, str]] | None = None,
 ) -> DnsNeed:
     """Return what the checks compare with.
 
@@ -99,6 +102,7 @@ def from_options(
         guessed: see :class:`DnsNeed`.
         certificate_authorities: as in CAA records.
         stack: the stack's data, see ``stack.get``; None for no stack.
+        dkim: domain to ``selector`` and ``public_key`` of the key that its mail is signed with.
 
     Raises:
         ValueError: a value that is not allowed; the text names the option, the value and what is.
@@ -115,8 +119,19 @@ def from_options(
         ca=_clean_names("certificate_authorities", certificate_authorities),
         # Stacks with a web interface answer for them, unless their data says otherwise.
         autoconfig=bool(stack) and bool(data.get("autoconfig", True)),
+        dkim=_clean_keys(dkim or {}),
         sources=data.get("sources", {}),
     )
+
+
+def _clean_keys(dkim: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, str, str], ...]:
+    found = []
+    for name, key in dkim.items():
+        missing = [part for part in ("selector", "public_key") if not (key or {}).get(part)]
+        if missing:
+            raise ValueError("dkim: {0} lacks {1}".format(name, " and ".join(missing)))
+        found.append((clean_name("dkim", name), str(key["selector"]), str(key["public_key"])))
+    return tuple(found)
 
 
 def _clean_names(option: str, values: Iterable[str]) -> tuple[str, ...]:
@@ -819,6 +834,51 @@ def _report(zone: Answers, name: str, required: str) -> list[Finding]:
     ]
 
 
+def dkim(zone: Answers, need: DnsNeed) -> list[Finding]:
+    """Compare the DKIM records with the keys that mail is signed with (RFC 6376).
+
+    Another key, several records, or one that is revoked: ``fail``, since every signature is wrong.
+    No record: ``warn``. Keys that are not known: ``skip``.
+    """
+    required = "the key that mail is signed with is published"
+    if not need.dkim:
+        return [answer(SKIP, "no key is known", required)]
+    problems = []
+    names = ["{0}._domainkey.{1}".format(selector, name) for name, selector, _key in need.dkim]
+    for asked, (name, selector, key) in zip(zone.ask_all([(n, "TXT") for n in names]), need.dkim):
+        wanted = dns_records.signing_key(name, {"selector": selector, "public_key": key})
+        fix = _publish(wanted)
+        if not asked.known:
+            problems.append(_unanswered(asked, required))
+            continue
+        if not asked.records:
+            observed = "{0} has no DKIM record".format(wanted.name)
+            problems.append(answer(WARN, observed, required, fix))
+            continue
+        published = [_published_key(text) for text in asked.records]
+        if published == [key]:
+            continue
+        if len(published) > 1:
+            observed = "{0} has {1} records".format(wanted.name, len(published))
+        elif not published[0]:
+            observed = "{0} has no key: it is revoked, or faulty".format(wanted.name)
+        else:
+            observed = "{0} publishes another key ({1}…) than mail is signed with ({2}…)".format(
+                wanted.name, published[0][-24:-8], key[-24:-8]
+            )
+        problems.append(answer(FAIL, observed, required, fix))
+    return _one_or_all(problems, _count(len(need.dkim), "key"), required)
+
+
+def _published_key(text: str) -> str:
+    """Return the key of a DKIM record, without the blanks that may be in it."""
+    for part in text.split(";"):
+        tag, _equals, value = part.partition("=")
+        if tag.strip() == "p":
+            return "".join(value.split())
+    return ""
+
+
 def host_spf(zone: Answers, need: DnsNeed) -> list[Finding]:
     """Look for SPF and DMARC records of the server's own name.
 
@@ -974,6 +1034,7 @@ LOOK: tuple[tuple[str, str, str, Look], ...] = (
     ("dns.autodiscover", "Autodiscover", "dns", autodiscover),
     ("dns.autoconfig", "Autoconfig", "dns", autoconfig),
     ("dns.spf", "SPF", RFC + "rfc7208", spf),
+    ("dns.dkim", "DKIM", RFC + "rfc6376", dkim),
     ("dns.dmarc", "DMARC", RFC + "rfc7489", dmarc),
     ("dns.host_spf", "SPF and DMARC of the server's name", "dns", host_spf),
     ("dns.caa", "CAA", RFC + "rfc8659", caa),

@@ -46,8 +46,8 @@ def test_go(run, check_mode):
     result = run(check_mode=check_mode, domains=["example.org"], ipv4=["192.0.2.10"])
     assert result["changed"] is False
     assert result["summary"]["go"] is True
-    # No stack is named, and a resolver is asked.
-    skipped = {"dns.autodiscover", "dns.autoconfig", "dns.nameservers"}
+    # No stack and no key is named, and a resolver is asked.
+    skipped = {"dns.autodiscover", "dns.autoconfig", "dns.dkim", "dns.nameservers"}
     found = statuses(result)
     assert list(found.values()).count("ok") == len(catalogue.DNS_IDS) - len(skipped)
     assert {name for name, status in found.items() if status == "skip"} == skipped

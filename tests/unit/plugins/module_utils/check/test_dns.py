@@ -20,12 +20,21 @@ mail.example.org TXT v=spf1 a -all
 example.org MX 10 mail.example.org
 example.org TXT v=spf1 mx a -all
 _dmarc.example.org TXT v=DMARC1; p=none
+dkim._domainkey.example.org TXT v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA
 autodiscover.example.org CNAME mail.example.org
 autoconfig.example.org CNAME mail.example.org
 example.org CAA 0 issue "letsencrypt.org"
 """.format(v4=reverse_name(V4), v6=reverse_name(V6))
 
-NEED = dns.from_options("mail.example.org", ["example.org"], [V4], [V6], stack=stack.get("mailcow"))
+KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"
+NEED = dns.from_options(
+    "mail.example.org",
+    ["example.org"],
+    [V4],
+    [V6],
+    stack=stack.get("mailcow"),
+    dkim={"example.org": {"selector": "dkim", "public_key": KEY}},
+)
 CHECKS = {row[0]: row[3] for row in dns.LOOK}
 
 
@@ -482,3 +491,34 @@ def test_every_check_says_what_leads_to_which_status():
         assert name.startswith("dns.") and title
         assert source.startswith("https://") or source in stack.get("mailcow")["sources"]
         assert any("``{0}``".format(word) in check.__doc__ for word in ("fail", "warn"))
+
+
+# --- DKIM ----------------------------------------------------------------------------------------
+
+RECORD = "dkim._domainkey.example.org TXT v=DKIM1; k=rsa; p="
+
+
+def test_no_key_is_published():
+    one("dns.dkim", "warn", "has no DKIM record", "p=" + KEY, text=without("dkim."))
+
+
+@pytest.mark.parametrize(
+    ("records", "words"),
+    [
+        (RECORD + "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEB", "publishes another key"),
+        (RECORD, "it is revoked"),
+        (RECORD + KEY + "\n" + RECORD + "AAAA", "has 2 records"),
+    ],
+)
+def test_another_key_than_mail_is_signed_with(records, words):
+    one("dns.dkim", "fail", words, "p=" + KEY, text=without("dkim.") + records + "\n")
+
+
+def test_blanks_in_a_key_do_not_matter():
+    split = KEY[:20] + " " + KEY[20:]
+    one("dns.dkim", "ok", "1 key", text=without("dkim.") + RECORD + split + "\n")
+
+
+def test_a_key_without_its_selector_is_refused():
+    with pytest.raises(ValueError, match="dkim: example.org lacks selector"):
+        dns.from_options("", dkim={"example.org": {"public_key": KEY}})
