@@ -602,7 +602,9 @@ def diagnose(
             item["status"] = WARN
             item["observed"] += ACCEPTED
         items.append(item)
-    items = _merged(items)
+    # A module that was asked for one thing skips the rest, which another call has looked at.
+    looked = {item["id"] for item in items if item["status"] != SKIP}
+    items = _merged([i for i in items if i["status"] != SKIP or i["id"] not in looked])
     parents = _parents(items)
     roots = [_root(number, parents) for number in range(len(items))]
     causes = {number: item for number, item in enumerate(items) if roots[number] == number}

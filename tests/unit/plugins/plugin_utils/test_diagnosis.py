@@ -362,6 +362,11 @@ def test_what_a_destination_says_is_explained(seen):
     assert "greylisting" in seen(("smtp.destination", "warn", text))["findings"][0]["remedy"]
 
 
+def test_what_one_call_skips_and_another_looked_at_is_told_once(seen):
+    found = seen(("smtp.relay", "skip", "no server is named"), ("smtp.relay", "ok", "refused"))
+    assert [(item["id"], item["status"]) for item in found["findings"]] == [("smtp.relay", "ok")]
+
+
 def test_a_module_that_failed_is_a_finding():
     found = diagnosis.collect(
         {
