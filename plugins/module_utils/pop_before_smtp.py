@@ -117,8 +117,8 @@ class State(NamedTuple):
 
     @property
     def used(self) -> bool:
-        """Whether this host does POP before SMTP at all."""
-        return bool(self.list.path) or any(line.clears for line in self.lines)
+        """Whether this host does POP before SMTP at all; vpopmail's tools may leave an empty list."""
+        return bool(self.list.entries) or any(line.clears for line in self.lines)
 
     @property
     def scheduled(self) -> bool:

@@ -364,8 +364,8 @@ def cron(server: Server, _need: object) -> list[Finding]:
     """Look for the line of cron that calls clearopensmtp.
 
     A line of /etc/crontab or /etc/cron.d without a user or with one that is not there, in the file that
-    calls clearopensmtp: ``fail``; Debian's cron ignores the whole file. No line at all, with an open-smtp:
-    ``warn``.
+    calls clearopensmtp: ``fail``; Debian's cron ignores the whole file. No line at all, and addresses in
+    open-smtp: ``warn``.
     """
     required = "cron calls clearopensmtp: five fields of time, a user, the command"
     pop = server.pop

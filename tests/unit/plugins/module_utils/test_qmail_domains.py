@@ -303,6 +303,8 @@ def test_pop_before_smtp(make):
     host = make({listed: entry.format(3999999000)})
     found = wrong(host, pop_before_smtp.look(host))
     assert found == {"cron": ("warn", "nothing calls clearopensmtp")}
+    Path(host.root + listed).write_text("")
+    assert wrong(host, pop_before_smtp.look(host)) == {}
     Path(host.root + listed).write_text(entry.format(1))
     cron = Path(host.root + "/etc/crontab")
     cron.write_text("40 * * * * /home/vpopmail/bin/clearopensmtp\n")
