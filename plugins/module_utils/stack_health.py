@@ -38,7 +38,7 @@ _SHOWN = 6
 _LONGEST = 300
 
 _EXITS = {
-    0: "it ended by itself",
+    0: "it ended without an error",
     126: "its program cannot be executed",
     127: "its program is not in the image",
     128: "it was not started",
@@ -316,6 +316,12 @@ def stale_variables(seen: Seen) -> dict[str, dict[str, tuple[str | None, str | N
                     for name, value in present.items()
                     if name not in wanted and name not in own and name.lower() not in _PROXY
                 )
+            # Keys of older releases are told as such, and go from the file first.
+            differs = {
+                name: values
+                for name, values in differs.items()
+                if name not in seen.stack["removed"]
+            }
             if differs:
                 found[service] = differs
     return found

@@ -75,7 +75,7 @@ def test_lines_of_an_earlier_run_do_not_count_except_in_a_loop(make_host):
         ({"ExitCode": 132}, "SIGILL: the processor does not know an instruction"),
         ({"ExitCode": 2}, "its program reported an error"),
         ({"ExitCode": 138}, "signal 10"),
-        ({}, "it ended by itself"),
+        ({}, "it ended without an error"),
     ],
 )
 def test_what_exit_codes_mean(state, text):

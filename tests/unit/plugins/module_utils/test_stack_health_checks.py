@@ -13,7 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.postmaster.mailhost.plugins.module_utils import certificate, stack_fix
+from ansible_collections.postmaster.mailhost.plugins.module_utils import (
+    certificate,
+    stack_fix,
+    stack_health,
+)
+from ansible_collections.postmaster.mailhost.plugins.module_utils import stack as stacks
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import health, look
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 
@@ -137,7 +142,7 @@ def test_files_that_compose_refuses(stack, judge):
         ({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, "containers", "fail",
          "olefy-mailcow is exited, exit code 137 (it was killed because memory ran out)"),
         ({"Status": "exited", "ExitCode": 137}, "containers", "fail", "SIGKILL: it was killed"),
-        ({"Status": "exited", "ExitCode": 0}, "containers", "fail", "(it ended by itself)"),
+        ({"Status": "exited", "ExitCode": 0}, "containers", "fail", "(it ended without an error)"),
         ({"Status": "created", "ExitCode": 127, "Error": "exec: not found"}, "containers", "fail",
          "its program is not in the image): exec: not found"),
         ({"Status": "restarting", "ExitCode": 1, "restarts": 7, "log": "first\nno such table"},
@@ -280,6 +285,14 @@ def test_other_variables(stack, judge):
 def test_a_proxy_that_docker_adds_is_no_difference(stack, judge):
     stack.container("olefy-mailcow")["Config"]["Env"].append("HTTPS_PROXY=http://192.0.2.1:3128")
     assert judge()[0] == {}
+
+
+def test_an_old_key_that_a_container_was_given_is_told_once(stack, judge):
+    stack.conf += "SKIP_SOLR=y\n"
+    stack.record["config"]["services"]["olefy-mailcow"]["environment"]["SKIP_SOLR"] = "y"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.configuration"]
+    assert [entry["kind"] for entry in fixes] == ["env_file"]
 
 
 def test_a_dollar_that_compose_doubles_is_no_difference(stack, judge):
@@ -627,3 +640,77 @@ def test_complaints_in_logs(stack, judge, service, line, what):
 def test_another_services_words_are_not_taken_for_complaints(stack, judge):
     stack.log("olefy-mailcow", "Error in ip filter chain order\n")
     assert judge()[0] == {}
+
+
+# -- Mailu -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mailu(stack, make_host, pair):
+    """Return a function: TLS_FLAVOR -> findings that are not ok, and the fixes, of a stack Mailu."""
+    folder = {"type": "bind", "source": "/mailu/certs", "target": "/certs"}
+    services = {name: {"image": "x", "environment": {}} for name in ("front", "smtp", "resolver")}
+    services["front"]["volumes"] = [folder]
+    services["resolver"]["networks"] = {"default": {"ipv4_address": "192.168.203.254"}}
+    template = json.dumps(stack.container("olefy-mailcow"))
+    containers = []
+    for name in services:
+        container = json.loads(template)
+        container["Id"] = "id-" + name
+        container["Config"].update(Image="x", Env=[])
+        container["Config"]["Labels"]["com.docker.compose.service"] = name
+        containers.append(container)
+    stack.record["containers"] = containers
+    stack.record["config"] = {"name": "mailu", "services": services}
+
+    def judge(flavor, files=None, links=None):
+        words = "docker exec id-smtp sh -c " + health._CONNECT + " sh 192.168.203.254:53"
+        recorded = {
+            "now": stack.now,
+            "commands": {
+                recorded_stack.CONFIG: {"rc": 0, "stdout": json.dumps(stack.record["config"])},
+                words: {"rc": 0, "stdout": "192.168.203.254:53 0\n"},
+            },
+            "filesystems": stack.spaces,
+        }
+        env = "TLS_FLAVOR={0}\nHOSTNAMES=mail1.example.test,b.example.test\n".format(flavor)
+        host = make_host(
+            {
+                "/mailu/mailu.env": env,
+                "/proc/sys/net/ipv4/ip_forward": "1",
+                "/mailu/certs/cert.pem": pair()[0],
+                "/mailu/certs/key.pem": pair()[1],
+                **(files or {}),
+            },
+            recorded,
+            links,
+        )
+        api = recorded_stack.RecordedApi(stack.record, stack.logs)
+        seen = stack_health.look(host, stacks.get("mailu"), "/mailu", api=api)
+        findings = look.all_of(health.LOOK, seen)
+        bad = {item.id: item for item in findings if item.status not in ("ok", "skip")}
+        return bad, health.fixes(seen, findings)
+
+    return judge
+
+
+@pytest.mark.parametrize("flavor", ["cert", "letsencrypt"])
+def test_a_healthy_mailu(mailu, flavor):
+    assert mailu(flavor) == ({}, [])
+
+
+def test_mailus_own_certificate_is_not_looked_for(mailu):
+    assert mailu("letsencrypt", {"/mailu/certs/cert.pem": ""}) == ({}, [])
+
+
+def test_an_empty_certificate_of_mailu_has_no_example(mailu):
+    bad, fixes = mailu("cert", {"/mailu/certs/cert.pem": ""})
+    assert list(bad) == ["health.certificate_files"]
+    assert fixes == []
+
+
+def test_front_says_that_there_is_no_certificate(stack, mailu):
+    stack.log("front", "Missing cert or key file, disabling TLS\n")
+    # Its files are there again; front has seen that and does not say so.
+    assert mailu("cert") == ({}, [])
+    assert list(mailu("letsencrypt")[0]) == ["health.logs"]
