@@ -139,22 +139,39 @@ def test_files_that_compose_refuses(stack, judge):
 @pytest.mark.parametrize(
     ("change", "check", "status", "observed"),
     [
-        ({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, "containers", "fail",
-         "olefy-mailcow is exited, exit code 137 (it was killed because memory ran out)"),
+        (
+            {"Status": "exited", "ExitCode": 137, "OOMKilled": True},
+            "containers",
+            "fail",
+            "olefy-mailcow is exited, exit code 137 (it was killed because memory ran out)",
+        ),
         ({"Status": "exited", "ExitCode": 137}, "containers", "fail", "SIGKILL: it was killed"),
         ({"Status": "exited", "ExitCode": 0}, "containers", "fail", "(it ended without an error)"),
-        ({"Status": "created", "ExitCode": 127, "Error": "exec: not found"}, "containers", "fail",
-         "its program is not in the image): exec: not found"),
-        ({"Status": "restarting", "ExitCode": 1, "restarts": 7, "log": "first\nno such table"},
-         "restarts", "fail",
-         ("is restarting, exit code 1 (its program reported an error), restarted 7 times; its last "
-         "words: first | no such table")),
-        ({"Health": {"Status": "unhealthy", "Log": [{"Output": "no ping\n"}]}}, "healthy", "fail",
-         "olefy-mailcow: no ping"),
+        (
+            {"Status": "created", "ExitCode": 127, "Error": "exec: not found"},
+            "containers",
+            "fail",
+            "its program is not in the image): exec: not found",
+        ),
+        (
+            {"Status": "restarting", "ExitCode": 1, "restarts": 7, "log": "first\nno such table"},
+            "restarts",
+            "fail",
+            (
+                "is restarting, exit code 1 (its program reported an error), restarted 7 times; its last "
+                "words: first | no such table"
+            ),
+        ),
+        (
+            {"Health": {"Status": "unhealthy", "Log": [{"Output": "no ping\n"}]}},
+            "healthy",
+            "fail",
+            "olefy-mailcow: no ping",
+        ),
         ({"Health": {"Status": "starting"}}, "healthy", "warn", "olefy-mailcow not yet"),
         ({"log": "write: No space left on device"}, "logs", "warn", "the disk is full for it"),
     ],
-)  # fmt: skip
+)
 def test_a_container_is_not_well(stack, judge, change, check, status, observed):
     stack.state("olefy-mailcow", **change)
     bad, fixes, _all = judge()
