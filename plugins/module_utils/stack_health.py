@@ -377,7 +377,7 @@ def look(
     path = (path or stack["install_path"]).rstrip("/")
     if not path.startswith("/"):
         raise HealthError("path: {0!r}; allowed: an absolute path".format(path))
-    if not log_hours > 0:
+    if log_hours <= 0:
         raise HealthError("log_hours: {0:g}; allowed: more than 0".format(log_hours))
     text = host.read("{0}/{1}".format(path, stack["env_file"]))
     if text is None:

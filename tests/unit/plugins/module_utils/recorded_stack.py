@@ -120,7 +120,7 @@ class Stack:
             commands[" ".join([*words, *names])] = {"rc": 0, "stdout": text}
         for number in range(len(PLACES) + 1):
             # Whichever targets are well: a record for each number of those left out from the front.
-            for chosen in {PLACES[number:], PLACES[:number]}:
+            for chosen in (PLACES[number:], PLACES[:number]):
                 text = "".join(
                     "{0} {1}\n".format(p, self.said[p]) for p in chosen if p in self.said
                 )
