@@ -103,7 +103,7 @@ _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
 _LISTED = r"blocklist|blacklist|block list|spamhaus|spamcop|barracuda|dnsbl|listed|reputation"
 _AUTHENTICATION = r"SPF|DKIM|DMARC"
 _CERTIFICATE = r"certificate|cert\.pem|key\.pem|dh\.?params|TLS|SSL"
-_UNUSABLE = r"belong|cannot (be )?read|is no |has no |expired|not valid"
+_UNUSABLE = r"belong|cannot (be )?read|is no |has no "
 _RUNS_NOT = r"does not run|not running|no service|no container|restarting|refused|exited"
 
 #: Every explanation, those of the most fundamental causes first. A finding hangs under the first

@@ -147,6 +147,15 @@ CASES = {
         ],
         [("health.certificate", ["tls.chain", "tls.names"])],
     ),
+    "the certificate has expired": (
+        [
+            ("tls.expiry", "fail", "imaps: ended on 2026-01-01"),
+            ("tls.chain", "fail", "imaps: certificate has expired"),
+            ("smtp.auth", "fail", "587 does not offer AUTH within TLS"),
+            ("health.certificate", "fail", "cert.pem has expired"),
+        ],
+        [("health.certificate", ["tls.chain", "tls.expiry"]), ("smtp.auth", [])],
+    ),
     "rcpthosts is missing": (
         [
             ("smtp.relay", "fail", "takes mail"),
