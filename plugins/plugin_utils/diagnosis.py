@@ -96,7 +96,7 @@ class Link(NamedTuple):
     title: str = ""
 
 
-_TIMED_OUT = r"timed? ?out|timeout|4\.4\.1|blocked25"
+_TIMED_OUT = r"timed? ?out|timeout|no answer in time|4\.4\.1|blocked25"
 _NO_SPACE = r"no space left|insufficient system storage|4\.3\.1|disk|queue file write"
 _DNS_FAILS = r"DNS did not answer|name resolution|name service error|4\.4\.3|no answer"
 _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"

@@ -111,7 +111,8 @@ CASES = {
         [
             ("health.forwarding", "fail", "net.ipv4.ip_forward is 0"),
             ("health.connections", "fail", "from postfix-mailcow: redis-mailcow: no answer"),
-            ("smtp.connect", "fail", "192.0.2.1:25: timed out"),
+            # In the words of smtp_probe.
+            ("smtp.connect", "fail", "192.0.2.1:25: no answer in time"),
             ("tls.connect", "unknown", "no port is open"),
         ],
         [("health.forwarding", ["health.connections", "smtp.connect", "tls.connect"])],
