@@ -85,7 +85,7 @@ def test_a_build_with_the_patch_takes_the_file():
         address = on(HOST, "hostname -I").split()[0]
         run = play(PLAYBOOK, extra={"qmail_control": {"outgoingip": address}})
         assert (run.rc, len(run.changed)) == (0, 1), run.message
-        assert run.results[HOST]["Control files"]["action"] == "none"
+        assert run.results[HOST]["Control files"]["command"] == ""
         assert on(HOST, "cat /var/qmail/control/outgoingip").strip() == address
     finally:
         on(HOST, "rm -f /var/qmail/control/outgoingip*; mv /root/qmail-remote /var/qmail/bin/")
@@ -106,4 +106,6 @@ def test_the_queue_is_in_the_report():
     extra = {"qmail_queue_warn_messages": 1, "qmail_queue_fail_messages": 1}
     run = play(PLAYBOOK, extra=extra)
     assert run.rc != 0 and run.failed == ["Report"] and run.changed == []
-    assert [item["status"] for item in run.findings(HOST) if item["id"] == "queue.size"] == ["fail"]
+    assert [item["status"] for item in run.findings(HOST) if item["id"] == "queue.length"] == [
+        "fail"
+    ]
