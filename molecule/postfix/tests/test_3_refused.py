@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the postmaster.mailhost authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is refused, what is taken back, and what nobody gets to see."""
+
+from __future__ import annotations
+
+import subprocess
+
+from mail import HOSTS, role
+from sandbox.hosts import find, ssh
+from scenario import on
+
+ALL = "scenario_hosts"
+PASSWORD = "only for this and not for you"
+CONFIGURATION = "find /etc/postfix -type f | sort | xargs sha256sum"
+
+
+def configuration():
+    return {host: on(host, CONFIGURATION) for host in HOSTS}
+
+
+def messages(run):
+    """Error by host."""
+    return {
+        host: result["msg"]
+        for host, results in run.results.items()
+        for result in results.values()
+        if result.get("failed")
+    }
+
+
+def refused(bad, **extra):
+    """Run the role with a setting that is wrong in another way on each host."""
+    before = configuration()
+    run = role(ALL, **extra, bad=bad)
+    assert (run.rc != 0, run.changed) == (True, [])
+    assert configuration() == before
+    return messages(run)
+
+
+def test_settings_that_cannot_be_used():
+    said = refused(
+        {"mail1": ["0.0.0.0/0"], "mail3": ["::/0"], "mail4": ["192.0.2.1/24"], "mail5": ["all"]},
+        postfix_networks="{{ bad[inventory_hostname] }}",
+    )
+    for host, value in (("mail1", "0.0.0.0/0"), ("mail3", "::/0")):
+        assert f"postfix_networks is '{value}'" in said[host]
+        assert "open relay" in said[host]
+    for host in ("mail4", "mail5"):
+        assert "allowed: networks such as 192.0.2.0/24" in said[host]
+
+
+def test_values_that_postfix_refuses():
+    said = refused(
+        {
+            "mail1": {"smtpd_relay_restrictoins": "reject"},
+            "mail3": {"inet_interfaces": "192.0.2.200"},
+            "mail4": {"default_process_limit": "many"},
+            "mail5": {"inet_interfaces": "192.0.2.200"},
+        },
+        postfix_parameters="{{ bad[inventory_hostname] }}",
+    )
+    assert "near to it is smtpd_relay_restrictions" in said["mail1"]
+    assert "no local interface found for 192.0.2.200" in said["mail3"]
+    assert "default_process_limit = many" in said["mail4"]
+    assert "no local interface found for 192.0.2.200" in said["mail5"]
+
+
+def test_what_postfix_does_not_run_with_is_taken_back():
+    before = configuration()
+    run = role(ALL, postfix_services=[{"service": "300.1.1.1:2525", "command": "smtpd"}])
+    assert run.rc != 0
+    said = messages(run)
+    for host in HOSTS:
+        assert "Postfix runs again" in said[host]
+        assert "300.1.1.1:2525" in said[host]
+        on(host, "postfix status")
+    after = configuration()
+    for host in HOSTS:
+        # Beside it are the copies that were made for it.
+        assert set(before[host].splitlines()) <= set(after[host].splitlines())
+
+
+def test_nobody_sees_the_password():
+    on("mail5", "echo '[x] y:z' >/etc/postfix/mailhost/sasl_passwd")
+    # Every command line that there is meanwhile.
+    watch = "while :; do cat /proc/[0-9]*/cmdline; sleep 0.02; done 2>/dev/null"
+    with subprocess.Popen(
+        ssh(find("mail5"), watch),
+        # SSH would make the one of these tests unfit for the runs of Ansible after it.
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as watcher:
+        try:
+            done = role("mail5", "-vvvv", "--diff")
+        finally:
+            watcher.terminate()
+        seen = watcher.stdout.read()
+    assert done.rc == 0, done.message
+    assert b"AnsiballZ" in seen or b"python3" in seen
+    assert on("mail5", "cat /etc/postfix/mailhost/sasl_passwd").endswith(f":{PASSWORD}\n")
+    assert PASSWORD.encode() not in seen
+    assert PASSWORD not in done.output
+    assert PASSWORD not in on("mail5", "journalctl -q -o cat")
