@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from scenario import SITE, STATE, on, play
+from scenario import SITE, STATE, on, play, scenario_directory
 
+# The role alone is quicker than the playbook.
+ROLE = scenario_directory() / "role.yml"
 MC = "/opt/mailcow-dockerized"
 CONF = MC + "/mailcow.conf"
 START = "Start the stack"
@@ -22,10 +24,6 @@ CASES = {
     "readable to all": (f"chmod 0644 {CONF}", ["Settings in mailcow.conf"]),
     "a container stopped": ("docker stop -t 2 mailcowdockerized-dovecot-mailcow-1", [START]),
     "a container removed": ("docker rm -f mailcowdockerized-memcached-mailcow-1", [START]),
-    "daemon.json edited": (
-        "sed -i s/json-file/journald/ /etc/docker/daemon.json",
-        ["Write daemon.json", "Restart Docker"],
-    ),
     "the override edited": (
         f"sed -i /2525/d {MC}/docker-compose.override.yml",
         ["Settings in docker-compose.override.yml"],
@@ -38,12 +36,19 @@ CASES = {
         f"rm {MC}/data/assets/ssl/dhparams.pem",
         ["Diffie-Hellman parameters beside it"],
     ),
+    "the .env link gone": (f"rm {MC}/.env", ["Compose reads mailcow.conf as .env"]),
+}
+# What other roles repair.
+BESIDE = {
+    "daemon.json edited": (
+        "sed -i s/json-file/journald/ /etc/docker/daemon.json",
+        ["Write daemon.json", "Restart Docker"],
+    ),
     # What is gone from the kernel alone is back by itself (test_firewall.py).
     "the firewall gone": (
         "nft delete table inet mailhost; rm -r /etc/mailhost/firewall",
         ["Rules"],
     ),
-    "the .env link gone": (f"rm {MC}/.env", ["Compose reads mailcow.conf as .env"]),
 }
 
 
@@ -61,6 +66,15 @@ def test_a_healthy_host_changes_nothing_and_check_mode_foretells_that():
 def test_drift_is_undone(name):
     command, expected = CASES[name]
     on("mail1", command)
+    run = play(ROLE, extra=QUICK)
+    assert run.rc == 0, run.message
+    assert run.changed == expected
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_drift_beside_the_stack_is_undone(name):
+    command, expected = BESIDE[name]
+    on("mail1", command)
     run = play(extra=QUICK)
     assert run.rc == 0, run.message
     assert run.changed == expected
@@ -75,7 +89,7 @@ def test_a_domain_that_mailcow_signs_for_is_in_the_records_to_publish():
         " redis-cli HSET DKIM_PUB_KEYS added.test SGVyZQ==;"
         " redis-cli HSET DKIM_SELECTORS added.test own'",
     )
-    run = play(extra=QUICK)
+    run = play(ROLE, extra=QUICK)
     assert (run.rc, run.changed) == (0, ["DNS records to publish"]), run.message
     assert 'own._domainkey.added.test. 3600 IN TXT "v=DKIM1; k=rsa; p=SGVyZQ=="' in words(records)
 
@@ -88,7 +102,7 @@ def test_and_then_nothing_is_left_to_do():
 def test_a_lost_file_is_not_replaced_by_one_with_other_passwords():
     on("mail1", f"mv {CONF} /root/mailcow.conf")
     try:
-        run = play()
+        run = play(ROLE)
     finally:
         on("mail1", f"mv /root/mailcow.conf {CONF}")
     assert run.failed == ["Refuse to make new passwords for a database that is there"]
@@ -99,7 +113,7 @@ def test_a_lost_file_is_not_replaced_by_one_with_other_passwords():
 def test_an_administrators_own_lines_stay():
     for path, line in ((CONF, "MY_OWN=1"), (MC + "/docker-compose.override.yml", "x-mine: 1")):
         on("mail1", f"grep -qx '{line}' {path} || printf '# my note\\n{line}\\n' >> {path}")
-    assert play().changed == []
+    assert play(ROLE).changed == []
     assert "# my note\nMY_OWN=1\n" in on("mail1", f"cat {CONF}")
 
 
@@ -107,11 +121,11 @@ def test_a_service_that_does_not_start_is_named_with_its_log():
     on("mail1", f"mv {MC}/data/assets/ssl/key.pem /root/key.pem")
     on("mail1", "docker stop -t 2 mailcowdockerized-nginx-mailcow-1")
     try:
-        run = play(extra={"mailcow_ready_timeout": 15})
+        run = play(ROLE, extra={"mailcow_ready_timeout": 15})
         assert run.failed == ["Wait until mailcow answers"]
         assert "nginx-mailcow" in run.message
         assert "Last lines of mailcowdockerized-nginx-mailcow-1:" in run.message
         assert "key.pem" in run.message
     finally:
         on("mail1", f"mv /root/key.pem {MC}/data/assets/ssl/key.pem")
-    assert play(extra=QUICK).rc == 0
+    assert play(ROLE, extra=QUICK).rc == 0
