@@ -440,7 +440,13 @@ def _relay(session: Session, name: str, foreign: str) -> tuple[tuple[str, str, R
         reply = session.command("MAIL FROM:<{0}>".format(sender))
         if reply.good:
             reply = session.command("RCPT TO:<{0}>".format(recipient))
-        tried.append((sender, recipient, reply))
+        # Who takes every name of its own domain takes the last one too, and returns the mail later,
+        # as qmail does: that says nothing about relaying.
+        catch_all = recipient.endswith("@" + name) and reply.good
+        if catch_all:
+            catch_all = session.command("RCPT TO:<{0}@{1}>".format(local, name)).good
+        if not catch_all:
+            tried.append((sender, recipient, reply))
         if session.command("RSET").code == 421 or reply.code in (421, 530):
             break
     return tuple(tried)

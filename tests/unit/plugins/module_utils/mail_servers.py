@@ -81,7 +81,7 @@ class Smtp:
                 stream = opened.enter_context(self.context.wrap_socket(stream, server_side=True))
                 lines, within = stream.makefile("rb"), True
             elif verb == "RCPT":
-                own = line.rstrip(">").lower().endswith("@" + self.own)
+                own = line.rstrip(">").lower().endswith(("@" + self.own, "%" + self.own))
                 say("250 Ok" if own else self.relay)
             elif verb == "AUTH":
                 say("334 VXNlcm5hbWU6")

@@ -141,6 +141,16 @@ class TestServer:
         assert "takes mail from relay-test@example.com to relay-test@example.com" in observed
         assert "asked from 127.0.0.1: 250 2.1.5 Ok" in observed
 
+    def test_a_server_that_takes_every_name_of_its_own_is_no_relay(self):
+        findings, server = look_at(mail_servers.Smtp(own="mail.example.org"))
+        assert findings["relay"].status == "ok"
+        tried = [recipient for _sender, recipient, _reply in server.talks[0].relayed]
+        assert tried == ["relay-test@example.com", "relay-test@example.com"]
+
+    def test_a_relay_by_the_percent_sign(self):
+        findings, _server = look_at(mail_servers.Smtp(own="example.com@mail.example.org"))
+        assert "to relay-test%example.com@mail.example.org" in findings["relay"].observed
+
     def test_a_relay_behind_tls(self, authority):
         class TlsOnly(mail_servers.Smtp):
             def talk(self, stream):
