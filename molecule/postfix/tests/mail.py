@@ -17,7 +17,7 @@ from sandbox.hosts import find
 from scenario import ROOT, Run, on, play
 
 HERE = Path(__file__).parents[1]
-HOSTS = ("mail1", "mail3", "mail4", "mail5")
+HOSTS = ("mail6", "mail7", "mail8", "mail9")
 LOG = "journalctl -q -o cat -t postfix/smtp -t postfix/smtpd -t postfix/submission/smtpd"
 
 

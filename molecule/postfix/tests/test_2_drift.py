@@ -21,13 +21,13 @@ CONFIGURATION = (
 
 # By host: how it is broken, and which tasks repair it.
 BROKEN = {
-    "mail1": (
+    "mail6": (
         "postconf -P -e submission/inet/smtpd_sasl_auth_enable=no",
         [PARAMETERS],
     ),
-    "mail3": ("systemctl disable -q --now postfix", [RUN]),
-    "mail4": ("echo x x >>/etc/postfix/mailhost/transport", [TABLES, READ]),
-    "mail5": ("chmod 644 /etc/postfix/mailhost/sasl_passwd", [PASSWORD, READ]),
+    "mail7": ("systemctl disable -q --now postfix", [RUN]),
+    "mail8": ("echo x x >>/etc/postfix/mailhost/transport", [TABLES, READ]),
+    "mail9": ("chmod 644 /etc/postfix/mailhost/sasl_passwd", [PASSWORD, READ]),
 }
 
 
@@ -48,61 +48,61 @@ def test_the_whole_is_as_it_should_be():
         assert found(host, "identity.postfix")[0] == "ok"
         assert found(host, "queue.length")[0] == "ok"
         assert found(host, "delivery.others")[0] == "ok", found(host, "delivery.others")
-    for host in ("mail1", "mail4", "mail5"):
+    for host in ("mail6", "mail8", "mail9"):
         status, text = found(host, "smtp.relay")
         assert status == "ok", text
-    # The second addresses of mail1 have no names.
+    # The second addresses of mail6 have no names.
     for family in (4, 6):
-        second = address("mail1", family).removesuffix("11") + "61"
-        status, text = found("mail1", "dns.reverse")
+        second = address("mail6", family).removesuffix("16") + "61"
+        status, text = found("mail6", "dns.reverse")
         assert (status, second in text) == ("fail", True)
-    assert found("mail4", "dns.reverse")[0] == found("mail4", "dns.forward_confirmed")[0] == "ok"
+    assert found("mail8", "dns.reverse")[0] == found("mail8", "dns.forward_confirmed")[0] == "ok"
 
 
 def test_faults_are_found_and_undone():
-    second = {family: address("mail1", family).removesuffix("11") + "61" for family in (4, 6)}
-    on("mail1", "postconf -M -X submissions/inet; postfix reload")
-    on("mail1", f"ip address del {second[4]}/24 dev eth0")
-    on("mail1", f"printf 'Subject: held\n\n' | sendmail 'bob@[{address('mail5')}]'")
-    on("mail3", "postconf -e myorigin=localhost")
-    on("mail4", f"postconf -e inet_interfaces={address('mail4')}; systemctl restart postfix")
-    on("mail5", "postconf -e 'mynetworks = 0.0.0.0/0 [::]/0'; postfix reload")
+    second = {family: address("mail6", family).removesuffix("16") + "61" for family in (4, 6)}
+    on("mail6", "postconf -M -X submissions/inet; postfix reload")
+    on("mail6", f"ip address del {second[4]}/24 dev eth0")
+    on("mail6", f"printf 'Subject: held\n\n' | sendmail 'bob@[{address('mail9')}]'")
+    on("mail7", "postconf -e myorigin=localhost")
+    on("mail8", f"postconf -e inet_interfaces={address('mail8')}; systemctl restart postfix")
+    on("mail9", "postconf -e 'mynetworks = 0.0.0.0/0 [::]/0'; postfix reload")
     for family, name in second.items():
         pointer = ipaddress.ip_address(name).reverse_pointer
-        world("record", pointer, "PTR", "mail1.example.test")
+        world("record", pointer, "PTR", "mail6.example.test")
         kind = "A" if family == 4 else "AAAA"
-        world("record", "mail1.example.test", kind, address("mail1", family), name)
-    assert until(lambda: "bob@" in on("mail1", "postqueue -p"))
+        world("record", "mail6.example.test", kind, address("mail6", family), name)
+    assert until(lambda: "bob@" in on("mail6", "postqueue -p"))
     try:
         found = look()
     finally:
         world("record", "reset")
-    assert found("mail1", "dns.reverse")[0] == found("mail1", "dns.forward_confirmed")[0] == "ok"
+    assert found("mail6", "dns.reverse")[0] == found("mail6", "dns.forward_confirmed")[0] == "ok"
     # Since 3.7 mail waits for the address that it is to leave from, and is not sent from another.
-    assert found("mail1", "queue.length")[0] == "warn"
+    assert found("mail6", "queue.length")[0] == "warn"
     for check in ("queue.reasons", "delivery.others"):
-        status, text = found("mail1", check)
+        status, text = found("mail6", check)
         assert (status in ("warn", "fail"), "smtp_bind_address" in text) == (True, True), text
-    status, text = found("mail3", "identity.postfix")
+    status, text = found("mail7", "identity.postfix")
     assert (status, "myorigin = localhost" in text) == ("warn", True)
-    status, text = found("mail4", "identity.postfix")
+    status, text = found("mail8", "identity.postfix")
     assert (status, "as a side effect" in text) == ("warn", True)
-    assert f"smtp_bind_address = {address('mail4')}" in text
-    status, text = found("mail5", "smtp.relay")
-    assert (status, address("mail5") in text, address("mail5", 6) in text) == ("fail", True, True)
+    assert f"smtp_bind_address = {address('mail8')}" in text
+    status, text = found("mail9", "smtp.relay")
+    assert (status, address("mail9") in text, address("mail9", 6) in text) == ("fail", True, True)
 
     names = {
-        "mail1": ["submissions/inet"],
-        "mail3": ["myorigin"],
-        "mail4": ["inet_interfaces"],
-        "mail5": ["mynetworks"],
+        "mail6": ["submissions/inet"],
+        "mail7": ["myorigin"],
+        "mail8": ["inet_interfaces"],
+        "mail9": ["mynetworks"],
     }
     done = undo({host: [PARAMETERS] for host in HOSTS})
     for host in HOSTS:
         result = done.results[host][PARAMETERS]
         assert result["parameters"] + result["services"] == names[host]
-    on("mail1", f"ip address replace {second[4]}/24 dev eth0; postqueue -f")
-    assert f"{second[4]}]" in arrives("mail5", "bob", "Subject: held")
+    on("mail6", f"ip address replace {second[4]}/24 dev eth0; postqueue -f")
+    assert f"{second[4]}]" in arrives("mail9", "bob", "Subject: held")
 
 
 def test_drift_is_foretold_and_undone():
@@ -112,12 +112,12 @@ def test_drift_is_foretold_and_undone():
 
 
 def test_another_profile_leaves_nothing_of_the_one_before():
-    done = role("mail4", postfix_profile="null_client", postfix_backup_domains={}, postfix_dnsbl=[])
+    done = role("mail8", postfix_profile="null_client", postfix_backup_domains={}, postfix_dnsbl=[])
     assert (done.rc, done.changed) == (0, [PARAMETERS]), done.message
-    shown = on("mail4", "postconf -n")
+    shown = on("mail8", "postconf -n")
     assert "transport_maps" not in shown
     assert "reject_unverified_recipient" not in shown
-    assert ":25" not in on("mail4", f"ss -Hltn src {address('mail4')}")
+    assert ":25" not in on("mail8", f"ss -Hltn src {address('mail8')}")
     # And what the tests before have repaired is as it was.
     back = role(ALL)
-    assert (back.rc, back.changed_on) == (0, {"mail4": [PARAMETERS]}), back.message
+    assert (back.rc, back.changed_on) == (0, {"mail8": [PARAMETERS]}), back.message

@@ -40,30 +40,30 @@ def refused(bad, **extra):
 
 def test_settings_that_cannot_be_used():
     said = refused(
-        {"mail1": ["0.0.0.0/0"], "mail3": ["::/0"], "mail4": ["192.0.2.1/24"], "mail5": ["all"]},
+        {"mail6": ["0.0.0.0/0"], "mail7": ["::/0"], "mail8": ["192.0.2.1/24"], "mail9": ["all"]},
         postfix_networks="{{ bad[inventory_hostname] }}",
     )
-    for host, value in (("mail1", "0.0.0.0/0"), ("mail3", "::/0")):
+    for host, value in (("mail6", "0.0.0.0/0"), ("mail7", "::/0")):
         assert f"postfix_networks is '{value}'" in said[host]
         assert "open relay" in said[host]
-    for host in ("mail4", "mail5"):
+    for host in ("mail8", "mail9"):
         assert "allowed: networks such as 192.0.2.0/24" in said[host]
 
 
 def test_values_that_postfix_refuses():
     said = refused(
         {
-            "mail1": {"smtpd_relay_restrictoins": "reject"},
-            "mail3": {"inet_interfaces": "192.0.2.200"},
-            "mail4": {"default_process_limit": "many"},
-            "mail5": {"inet_interfaces": "192.0.2.200"},
+            "mail6": {"smtpd_relay_restrictoins": "reject"},
+            "mail7": {"inet_interfaces": "192.0.2.200"},
+            "mail8": {"default_process_limit": "many"},
+            "mail9": {"inet_interfaces": "192.0.2.200"},
         },
         postfix_parameters="{{ bad[inventory_hostname] }}",
     )
-    assert "near to it is smtpd_relay_restrictions" in said["mail1"]
-    assert "no local interface found for 192.0.2.200" in said["mail3"]
-    assert "default_process_limit = many" in said["mail4"]
-    assert "no local interface found for 192.0.2.200" in said["mail5"]
+    assert "near to it is smtpd_relay_restrictions" in said["mail6"]
+    assert "no local interface found for 192.0.2.200" in said["mail7"]
+    assert "default_process_limit = many" in said["mail8"]
+    assert "no local interface found for 192.0.2.200" in said["mail9"]
 
 
 def test_what_postfix_does_not_run_with_is_taken_back():
@@ -82,23 +82,23 @@ def test_what_postfix_does_not_run_with_is_taken_back():
 
 
 def test_nobody_sees_the_password():
-    on("mail5", "echo '[x] y:z' >/etc/postfix/mailhost/sasl_passwd")
+    on("mail9", "echo '[x] y:z' >/etc/postfix/mailhost/sasl_passwd")
     # Every command line that there is meanwhile.
     watch = "while :; do cat /proc/[0-9]*/cmdline; sleep 0.02; done 2>/dev/null"
     with subprocess.Popen(
-        ssh(find("mail5"), watch),
+        ssh(find("mail9"), watch),
         # SSH would make the one of these tests unfit for the runs of Ansible after it.
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
     ) as watcher:
         try:
-            done = role("mail5", "-vvvv", "--diff")
+            done = role("mail9", "-vvvv", "--diff")
         finally:
             watcher.terminate()
         seen = watcher.stdout.read()
     assert done.rc == 0, done.message
     assert b"AnsiballZ" in seen or b"python3" in seen
-    assert on("mail5", "cat /etc/postfix/mailhost/sasl_passwd").endswith(f":{PASSWORD}\n")
+    assert on("mail9", "cat /etc/postfix/mailhost/sasl_passwd").endswith(f":{PASSWORD}\n")
     assert PASSWORD.encode() not in seen
     assert PASSWORD not in done.output
-    assert PASSWORD not in on("mail5", "journalctl -q -o cat")
+    assert PASSWORD not in on("mail9", "journalctl -q -o cat")
