@@ -25,6 +25,9 @@ _COLONS = 6
 
 _NUMBER = re.compile(r"[0-9]{1,10}\Z")
 
+# 2^32 - 1 says to chown(2) and setresuid(2) that nothing is to change.
+_MOST = (1 << 32) - 2
+
 _TIMEOUT = 60.0
 
 
@@ -214,10 +217,11 @@ def validate(wanted: Iterable[str]) -> list[Assignment]:
             )
         entry = parse(line + "\n.\n").entries[0]
         for name, value in (("uid", entry.uid), ("gid", entry.gid)):
-            if not _NUMBER.match(value) or (name == "uid" and int(value) == 0):
+            least = 1 if name == "uid" else 0
+            if not _NUMBER.match(value) or not least <= int(value) <= _MOST:
                 raise QmailUsersError(
-                    "assign: the {0} of {1!r} is {2!r}; allowed: a number{3}".format(
-                        name, line, value, ", not that of root" if name == "uid" else ""
+                    "assign: the {0} of {1!r} is {2!r}; allowed: a number from {3} to {4}{5}".format(
+                        name, line, value, least, _MOST, ", as 0 is root" if least else ""
                     )
                 )
         if not entry.home.startswith("/"):
@@ -236,7 +240,13 @@ def validate(wanted: Iterable[str]) -> list[Assignment]:
     return found
 
 
-def plan(host: Host, home: str, wanted: Sequence[str] = (), complete: bool = False) -> Plan:
+def plan(
+    host: Host,
+    home: str,
+    wanted: Sequence[str] = (),
+    complete: bool = False,
+    removals: bool = True,
+) -> Plan:
     """Compare users/assign and users/cdb with what they are to be. Nothing is written.
 
     Args:
@@ -245,9 +255,12 @@ def plan(host: Host, home: str, wanted: Sequence[str] = (), complete: bool = Fal
         wanted: lines that are to be in users/assign. One with the same address takes the place of the
             first that is there, others come at the end.
         complete: whether these are all; others go, and so do lines that are never read.
+        removals: whether ``complete`` takes out other assignments, too. Lines that qmail-newu refuses go
+            in any case, as nothing can be added to a file with them.
 
     Raises:
-        QmailUsersError: a line cannot serve, or the file has lines that qmail-newu refuses.
+        QmailUsersError: a line cannot serve, or the file has lines that qmail-newu refuses, or seems cut
+            off.
     """
     entries = validate(wanted)
     if complete and not entries:
@@ -266,8 +279,24 @@ def plan(host: Host, home: str, wanted: Sequence[str] = (), complete: bool = Fal
                 "again".format(home, CDB, ASSIGN)
             )
         return Plan(home, None, None, "")
-    text = _wanted_text(present or parse(".\n"), entries, complete)
+    text = _wanted_text(present or parse(".\n"), entries, complete, removals)
     content = parse(text)
+    whole = complete or (present is not None and present.terminated)
+    lost = 0 if whole else _lost(host, home, content)
+    if lost:
+        raise QmailUsersError(
+            "{0}/{1} {2} {3} assignments that {4} has, so it seems {5}; bring it back, or name all "
+            "assignments and set complete".format(
+                home,
+                ASSIGN,
+                "is missing, and assign lacks"
+                if present is None
+                else "has no line with a dot and lacks",
+                lost,
+                CDB,
+                "lost" if present is None else "cut off",
+            )
+        )
     if content.refused:
         raise QmailUsersError(
             "{0}/{1}: {2}; mend it, or name all assignments and set complete".format(
@@ -385,11 +414,22 @@ def _refusal(line: str) -> str:
     return ""
 
 
-def _wanted_text(present: Assign, entries: Sequence[Assignment], complete: bool) -> str:
+def _lost(host: Host, home: str, content: Assign) -> int:
+    """Return how many addresses are in users/cdb and not among the assignments."""
+    try:
+        there = {key for key, _value in Cdb(host.read_bytes(home + "/" + CDB) or b"")}
+    except CdbError:
+        return 0
+    return len(there - {key for key, _value in records(content)})
+
+
+def _wanted_text(
+    present: Assign, entries: Sequence[Assignment], complete: bool, removals: bool
+) -> str:
     """Return what users/assign is to be."""
     if complete:
-        lines = [entry.text for entry in entries]
-        return "\n".join([*lines, ".", ""])
+        kept = () if removals else present.entries
+        present = parse("\n".join([*(entry.text for entry in kept), ".", ""]))
     lines = list(present.lines)
     first: dict[tuple[bool, str], int] = {}
     for entry in present.entries:

@@ -16,6 +16,8 @@ description:
     that C(users/cdb), which is all that qmail reads, is what C(qmail-newu) makes of it.
   - A file that C(qmail-newu) would refuse is not written. When C(qmail-newu) fails, C(users/assign) is as
     before.
+  - The task fails when C(users/assign) has no line with a dot and lacks assignments that C(users/cdb)
+    has, as after a write that was cut off, unless O(complete) says that O(assign) is all.
   - Says in RV(findings) whether C(users/assign), C(virtualdomains), C(rcpthosts), C(locals) and vpopmail's
     directories agree. These do not make the task fail.
 options:
@@ -33,6 +35,13 @@ options:
       - Whether these are all. Others are deleted, and so is what stands behind the line with the dot.
     type: bool
     default: false
+  removals:
+    description:
+      - Whether O(complete) deletes other assignments, too. With V(false) wanted ones are added, and only
+        lines are deleted that C(qmail-newu) refuses or never reads. A new domain needs its assignment
+        before C(virtualdomains) has it, one that goes needs it until C(virtualdomains) has it no more.
+    type: bool
+    default: true
   qmail_home:
     description:
       - Where qmail is.
@@ -207,6 +216,7 @@ def main() -> None:
         argument_spec={
             "assign": {"type": "list", "elements": "str", "default": []},
             "complete": {"type": "bool", "default": False},
+            "removals": {"type": "bool", "default": True},
             "qmail_home": {"type": "path", "default": qmail_domains.QMAIL_HOME},
             "vpopmail_home": {"type": "path", "default": qmail_domains.VPOPMAIL_HOME},
             "vpopmail_user": {"type": "str", "default": vpopmail_permissions.OWNER},
@@ -218,7 +228,9 @@ def main() -> None:
     params = module.params
     backups = []
     try:
-        planned = qmail_users.plan(host, params["qmail_home"], params["assign"], params["complete"])
+        planned = qmail_users.plan(
+            host, params["qmail_home"], params["assign"], params["complete"], params["removals"]
+        )
         if planned.changed and not module.check_mode:
             backups = qmail_users.carry_out(host, planned)
     except (qmail_users.QmailUsersError, file_write.FileWriteError) as error:

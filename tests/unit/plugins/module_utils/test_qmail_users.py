@@ -125,7 +125,7 @@ def test_the_first_of_two_for_an_address_is_replaced(make):
 
 @pytest.mark.parametrize("text", [ORG, ORG + "\n"])
 def test_the_dot_is_added(make, text):
-    planned = qmail_users.plan(make(text), HOME)
+    planned = qmail_users.plan(make(text, None), HOME)
     assert after(planned) == ORG + "\n.\n"
 
 
@@ -157,7 +157,9 @@ def test_bytes_that_are_no_text_stay(make, make_host):
         ([":x:1:1:/x:::"], "is no assignment"),
         (["=joe:joe:1:1:/home/joe"], "has 4 colons of 7"),
         (["joe:joe:1:1:/home/joe:::"], "begins with neither = nor +"),
-        (["=joe:joe:0:1:/home/joe:::"], "uid of .* is '0'; allowed: a number, not that of root"),
+        (["=joe:joe:0:1:/home/joe:::"], "uid of .* is '0'; allowed: a number from 1 .*root"),
+        (["=joe:joe:4294967295:1:/home/joe:::"], "uid of .*; allowed: a number .* to 4294967294"),
+        (["=joe:joe:1:4294967295:/home/joe:::"], "gid of .*; allowed: a number from 0 to 4294967"),
         (["=joe:joe:vpopmail:1:/home/joe:::"], "uid of .* is 'vpopmail'; allowed: a number"),
         (["=joe:joe:1:-1:/home/joe:::"], "gid of .* is '-1'; allowed: a number"),
         (["=joe:joe:1:1:joe:::"], "the directory of .* is 'joe'; allowed: an absolute path"),
@@ -240,3 +242,35 @@ def test_the_longest_beginning_counts():
 
 def test_what_cannot_be_printed_is_escaped():
     assert qmail_users.printable("a\nb\x1b[1m\udcffü") == "a\\nb\\x1b[1m\\xffü"
+
+
+@pytest.mark.parametrize("text", ["", ORG, ORG + "\n", ASSIGN[:200]])
+def test_a_file_that_is_cut_off_does_not_get_into_the_cdb(make, text):
+    host = make(text)
+    with pytest.raises(QmailUsersError, match="no line with a dot and lacks [245] assign.*cut off"):
+        qmail_users.plan(host, HOME, [ORG])
+    # Somebody says what is to be there.
+    assert after(qmail_users.plan(host, HOME, [ORG], complete=True)) == ORG + "\n.\n"
+    with pytest.raises(
+        QmailUsersError, match="is missing, and assign lacks 4 assignments .*seems lost"
+    ):
+        host = make()
+        os.unlink(host.root + HOME + "/users/assign")
+        qmail_users.plan(host, HOME, [ORG])
+    # Nothing tells that there was more.
+    assert qmail_users.plan(make(ORG, b""), HOME).changed
+
+
+def test_only_the_dot_is_lost(make):
+    lines = ASSIGN[: ASSIGN.index("\n.\n") + 1]
+    assert after(qmail_users.plan(make(lines), HOME)) == lines + ".\n"
+
+
+def test_additions_come_first(make):
+    host = make("rubbish\n" + ASSIGN)
+    present = ASSIGN.splitlines()[:6]
+    planned = qmail_users.plan(host, HOME, [NET], complete=True, removals=False)
+    assert after(planned).splitlines() == [*present, NET, "."]
+    text = after(planned)
+    assert not qmail_users.plan(make(text), HOME, [NET], True, False).assign.changed
+    assert after(qmail_users.plan(make(text), HOME, [NET], True)) == NET + "\n.\n"
