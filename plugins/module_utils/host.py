@@ -397,7 +397,7 @@ class Host:
             missing = isinstance(error, FileNotFoundError) and error.filename != cwd
             text = "{0}: {1}".format(error.filename or argv[0], error.strerror)
             return Result(RC_NOT_FOUND if missing else RC_NOT_EXECUTABLE, "", text)
-        data = None if input is None else input.encode("utf-8")
+        data = None if input is None else input.encode("utf-8", "surrogateescape")
         try:
             stdout, stderr = process.communicate(data, timeout=timeout)
             rc = process.returncode

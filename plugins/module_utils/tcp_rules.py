@@ -18,7 +18,12 @@ import tempfile
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import file_write
+from ansible_collections.postmaster.mailhost.plugins.module_utils.cdb import Cdb, CdbError
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+from ansible_collections.postmaster.mailhost.plugins.module_utils.qmail_users import (
+    decode,
+    printable,
+)
 
 ALLOW = "allow"
 DENY = "deny"
@@ -41,7 +46,10 @@ _PREFIX = re.compile(
 _HOST = re.compile(r"=[A-Za-z0-9._-]*")
 _IDENT = re.compile(r"[^\s:@,\"]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_POP_LINE = re.compile(r"[0-9.]+:allow(?:,[A-Za-z_]+=\"[^\"]*\")*\t\s*[0-9]+")
+_POP_LINE = re.compile(r"([0-9.]+):allow(?:,[A-Za-z_]+=\"[^\"]*\")*\t\s*([0-9]+)")
+
+#: Minutes for which vpopmail is usually built to let an address relay after POP.
+WINDOW = 180
 
 _HEAD = "# Written by postmaster.mailhost.tcprules.\n"
 
@@ -87,7 +95,8 @@ def address_form(text: str) -> str:
 
     Args:
         text: an IPv4 address, network (``10.0.0.0/8``), prefix (``10.1.``) or range (``10.1-3.``,
-            ``192.0.2.5-9``), a name (``=host``, ``=.suffix``), or one of them behind ``user@``.
+            ``192.0.2.5-9``), a name (``=host``, ``=.suffix``), or a whole address or name behind
+            ``user@``.
 
     Raises:
         TcpRulesError: it would never match, or not what it seems to; the text says why.
@@ -95,8 +104,12 @@ def address_form(text: str) -> str:
     user, mark, place = text.rpartition("@")
     if mark and not _IDENT.fullmatch(user):
         raise _address_error(text, "what stands before @ holds a character that rules cannot hold")
+    if mark and not re.fullmatch(r"{0}(?:\.{0}){{3}}|=[^.].*".format(_OCTET), place):
+        raise _address_error(
+            text, "behind user@ only a whole address or =host.example.org is looked up"
+        )
     if "/" in place:
-        return user + mark + _network_form(text, place)
+        return _network_form(text, place)
     if place.startswith("="):
         if not _HOST.fullmatch(place):
             raise _address_error(text, "behind = stands no name")
@@ -268,9 +281,10 @@ def need_sound(rules: Iterable[Rule]) -> None:
 
 def _size(address: str) -> int:
     """Return how many addresses a rule reaches."""
-    if not address or address == "=":
-        return 1 << 32
     place = address.rpartition("@")[2]
+    # All names of a top level domain are as good as everybody.
+    if place in ("", "=") or (place.startswith("=.") and "." not in place[2:].rstrip(".")):
+        return 1 << 32
     found = _PREFIX.fullmatch(place)
     if not found:
         return 1
@@ -419,15 +433,39 @@ def _read_variables(where: str, text: str) -> dict[str, str]:
     return variables
 
 
-def pop_rules(text: str) -> str:
+def pop_rules(text: str, since: float = 0) -> str:
     """Return the rules that POP-before-SMTP adds, from vpopmail's ``open-smtp``.
 
     Its lines are rules with a time behind them, which ``tcprules`` cannot parse; vpopmail puts them
     behind its own rules without it. Lines of another form are left out.
+
+    Args:
+        text: the file.
+        since: seconds since 1970; what is older is left out.
     """
+    found = [(_POP_LINE.fullmatch(line), line) for line in text.splitlines()]
     return "".join(
-        line.partition("\t")[0] + "\n" for line in text.splitlines() if _POP_LINE.fullmatch(line)
+        line.partition("\t")[0] + "\n"
+        for match, line in found
+        if match and int(match.group(2)) >= since
     )
+
+
+def _pop_in_force(host: Host, cdb: str, text: str, pop: str) -> bool:
+    """Tell whether the rules in force are those that vpopmail makes with its ``open-smtp``.
+
+    Args:
+        host: the host.
+        cdb: the compiled rules.
+        text: the rules without it, as they are on the host.
+        pop: those of open-smtp, see :func:`pop_rules`.
+    """
+    own = {line.partition(":")[0] for line in text.splitlines()}
+    try:
+        made = {key.decode("latin-1") for key, _value in Cdb(host.read_bytes(cdb) or b"")}
+    except CdbError:
+        return False
+    return bool({line.partition(":")[0] for line in pop.splitlines()} - own & made)
 
 
 class Plan(NamedTuple):
@@ -458,6 +496,7 @@ def plan(
     rules: Sequence[Rule] | None,
     expected: Mapping[str, str],
     open_smtp: str = "",
+    window: int = WINDOW,
 ) -> Plan:
     """Compare the rules in force with those wanted, compiled and tried out.
 
@@ -467,14 +506,22 @@ def plan(
         cdb: the compiled rules.
         rules: what is wanted, see :func:`rules_of`; None for what stands in the text.
         expected: see :func:`need_expected`.
-        open_smtp: vpopmail's file of POP-before-SMTP, whose entries are compiled as well; empty when
-            there is none.
+        open_smtp: vpopmail's file of POP-before-SMTP, whose entries are compiled as well where the
+            compiled rules have one already, as vpopmail may serve other rules; empty when there is none.
+        window: minutes for which an address may relay after POP; entries of twice that age are left
+            out.
 
     Raises:
         TcpRulesError: they cannot be used, or compiled; nothing was changed.
         file_write.FileWriteError: a file cannot be read.
     """
+    if window < 1:
+        raise TcpRulesError("window_minutes is {0}; allowed: 1 or more".format(window))
     path, cdb = host.realpath(path), host.realpath(cdb)
+    if path == cdb:
+        raise TcpRulesError(
+            "cdb is {0!r}, as path is; allowed: another file, for the compiled rules".format(cdb)
+        )
     for place in (path, cdb):
         if not host.isdir(os.path.dirname(place)):
             raise TcpRulesError(
@@ -482,10 +529,11 @@ def plan(
                 "of".format(place)
             )
     source = None
+    present = _text(host, path)
     if rules is None:
-        text = host.read(path)
-        if text is None:
+        if present is None:
             raise TcpRulesError("{0} does not exist, and no rules are given".format(path))
+        text = present
         try:
             rules = parse(text)
             need_sound(rules)
@@ -493,14 +541,17 @@ def plan(
             raise TcpRulesError("{0}: {1}".format(path, error)) from error
     else:
         text = document(rules)
-        present = host.read(path)
         # Comments and blank lines of an administrator stay while the rules are the same.
         if present is None or not _same(present, rules):
             source = file_write.plan(host, path, text.encode("utf-8"), _mode(host, path))
         else:
             text = present
     need_expected(rules, expected)
-    pop = pop_rules(host.read(open_smtp) or "") if open_smtp else ""
+    pop = ""
+    if open_smtp:
+        pop = pop_rules(_text(host, open_smtp) or "", host.now() - 2 * 60 * window)
+        if not _pop_in_force(host, cdb, present or "", pop):
+            pop = ""
     if text and not text.endswith("\n"):
         text += "\n"
     # Whoever logged in by POP may relay though no rule of ours says so.
@@ -509,6 +560,12 @@ def plan(
     data = _compile(host, text + pop, rules, asked)
     compiled = file_write.plan(host, cdb, data, _mode(host, cdb))
     return Plan(source, compiled, rules, len(asked))
+
+
+def _text(host: Host, path: str) -> str | None:
+    """Return a file whose bytes stay what they are, whatever a comment in it is written in."""
+    data = host.read_bytes(path)
+    return None if data is None else decode(data)
 
 
 def _same(text: str, rules: Sequence[Rule]) -> bool:
@@ -607,7 +664,7 @@ def result(planned: Plan) -> dict[str, Any]:
     return {
         "changed": bool(planned.changes),
         "files": [item.path for item in planned.changes],
-        "rules": [rule.line() for rule in planned.rules],
+        "rules": [printable(rule.line()) for rule in planned.rules],
         "checked": planned.checked,
         "notes": notes(planned.rules),
         "diff": diffs,

@@ -44,7 +44,9 @@ options:
       addresses:
         description:
           - IPv4 addresses, networks (V(10.0.0.0/8)), prefixes (V(10.1.)), ranges (V(192.0.2.5-9),
-            V(10.1-3.)), names (V(=host.example.org), V(=.example.org)), or one of them behind C(user@).
+            V(10.1-3.)) or names (V(=host.example.org), V(=.example.org)).
+          - Behind C(user@), which is what ident says, only a whole address or V(=host.example.org) is ever
+            looked up; anything else is refused there.
         type: list
         elements: str
         required: true
@@ -84,8 +86,15 @@ options:
   open_smtp:
     description:
       - The file C(open-smtp) of a vpopmail with POP-before-SMTP. Its entries are compiled behind the
-        rules, as vpopmail does.
+        rules, as vpopmail does, if the compiled rules have one of them already. Otherwise these are not
+        the rules that vpopmail compiles, and nobody gets a right to relay from its list.
     type: path
+  window_minutes:
+    description:
+      - For how long an address of O(open_smtp) may relay; what vpopmail was built with. Entries of twice
+        that age are left out.
+    type: int
+    default: 180
 notes:
   - The files from before are kept beside the new ones.
   - A file that says the same with other comments and blank lines stays as it is.
@@ -182,6 +191,7 @@ def main() -> None:
             "default_variables": {"type": "dict", "default": {}},
             "expect": {"type": "dict", "default": {}},
             "open_smtp": {"type": "path"},
+            "window_minutes": {"type": "int", "default": tcp_rules.WINDOW},
         },
         supports_check_mode=True,
     )
@@ -199,6 +209,7 @@ def main() -> None:
             rules,
             params["expect"],
             params["open_smtp"] or "",
+            params["window_minutes"],
         )
         if planned.changes and not module.check_mode:
             backups = tcp_rules.carry_out(host, planned)

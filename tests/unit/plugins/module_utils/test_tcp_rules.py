@@ -7,6 +7,7 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import subprocess
+import time
 
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import tcp_rules
@@ -49,7 +50,8 @@ def relay(*addresses, **variables):
         ("=mail.example.org", "=mail.example.org"),
         ("=.example.org", "=.example.org"),
         ("=", "="),
-        ("joe@10.0.0.0/8", "joe@10."),
+        ("joe@192.0.2.5", "joe@192.0.2.5"),
+        ("joe@=mail.example.org", "joe@=mail.example.org"),
     ],
 )
 def test_addresses(text, form):
@@ -74,6 +76,13 @@ def test_addresses(text, form):
         ("", "never match"),
         ("=a b", "no name"),
         ("jo e@10.", "before @"),
+        ("joe@10.", "behind user@ only a whole address"),
+        ("joe@10.0.0.0/8", "behind user@ only a whole address"),
+        ("joe@192.0.2.5/32", "behind user@ only a whole address"),
+        ("joe@192.0.2.5-9", "behind user@ only a whole address"),
+        ("joe@=.example.org", "behind user@ only a whole address"),
+        ("joe@=", "behind user@ only a whole address"),
+        ("joe@", "behind user@ only a whole address"),
     ],
 )
 def test_addresses_that_are_refused(text, reason):
@@ -119,6 +128,8 @@ def test_lines():
         (relay("0.0.0.0/1"), "open relay; allowed: for at most a /8"),
         (relay("8-9."), "open relay"),
         (relay("="), "open relay"),
+        (relay("=.com"), "=.com: RELAYCLIENT would make an open relay"),
+        (relay("=."), "open relay"),
         (
             {"addresses": ["10."], "action": "deny", "relay": True},
             "relay is true and action is deny",
@@ -223,6 +234,7 @@ def test_entries_of_pop_before_smtp_lose_their_time():
     assert tcp_rules.pop_rules(text) == (
         '192.0.2.7:allow,RELAYCLIENT="",RBLSMTPD=""\n192.0.2.8:allow\n'
     )
+    assert tcp_rules.pop_rules(text, 1795000001) == "192.0.2.8:allow\n"
 
 
 @pytest.fixture
@@ -289,25 +301,86 @@ def test_what_is_there_is_compiled(place):
     assert place.cdb.read_bytes() == before
 
 
+def relays(place, address):
+    """Tell what tcprulescheck says of an address."""
+    command = ["tcprulescheck", place.cdb]
+    env = {"TCPREMOTEIP": address, "PATH": "/usr/bin:/usr/local/bin"}
+    answer = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    return "RELAYCLIENT" in answer.stdout
+
+
+@pytest.fixture
+def vpopmail(place, tmp_path):
+    """Returns a function: age of addresses in minutes -> open-smtp, compiled as vpopmail does."""
+
+    def vpopmail(compiled=True, **ages):
+        pop = tmp_path / "open-smtp"
+        line = '{0}:allow,RELAYCLIENT="",RBLSMTPD=""\t{1}\n'
+        now = int(time.time())
+        addresses = {"203.0.113." + name[1:]: now - 60 * age for name, age in ages.items()}
+        pop.write_text("".join(line.format(*item) for item in addresses.items()))
+        if compiled:
+            text = place.path.read_text() + tcp_rules.pop_rules(pop.read_text())
+            made = str(place.cdb)
+            subprocess.run(["tcprules", made, made + ".t"], input=text, text=True, check=True)
+        return {"open_smtp": str(pop)}
+
+    return vpopmail
+
+
 @needs_programs
-def test_who_logged_in_by_pop_keeps_relaying(place, tmp_path):
+def test_who_logged_in_by_pop_keeps_relaying(place, vpopmail):
     wanted = rules(relay("127."))
-    pop = tmp_path / "open-smtp"
-    pop.write_text('203.0.113.7:allow,RELAYCLIENT="",RBLSMTPD=""\t1795000000\n')
-    planned = place(wanted, {"203.0.113.7": "allow"}, open_smtp=str(pop))
-    tcp_rules.carry_out(Host(), planned)
-    said = subprocess.run(
-        ["tcprulescheck", place.cdb],
-        env={"TCPREMOTEIP": "203.0.113.7", "PATH": "/usr/bin:/usr/local/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    assert "RELAYCLIENT" in said
-    assert place(wanted, open_smtp=str(pop)).changes == []
+    tcp_rules.carry_out(Host(), place(wanted))
+    more = vpopmail(a7=0, a8=200)
+    assert place(wanted, {"203.0.113.7": "allow"}, **more).changes == []
     assert len(place(wanted).changes) == 1
     # vpopmail without anybody who logged in.
-    assert len(place(wanted, open_smtp=str(tmp_path / "none")).changes) == 1
+    assert len(place(wanted, open_smtp=more["open_smtp"] + "-none").changes) == 1
+    tcp_rules.carry_out(Host(), place(rules(relay("127.", "10.")), **more))
+    assert relays(place, "203.0.113.7") and relays(place, "10.1.1.1")
+
+
+@needs_programs
+def test_who_logged_in_long_ago_does_not(place, vpopmail):
+    wanted = rules(relay("127."))
+    tcp_rules.carry_out(Host(), place(wanted))
+    more = vpopmail(a7=0, a8=361)
+    assert relays(place, "203.0.113.8")
+    tcp_rules.carry_out(Host(), place(wanted, **more))
+    assert relays(place, "203.0.113.7") and not relays(place, "203.0.113.8")
+    tcp_rules.carry_out(Host(), place(wanted, window=1, **vpopmail(a7=3, a9=0)))
+    assert not relays(place, "203.0.113.7") and relays(place, "203.0.113.9")
+
+
+@needs_programs
+def test_rules_that_vpopmail_does_not_compile_get_none_of_its_addresses(place, vpopmail):
+    wanted = rules(relay("127."), {"addresses": ["203.0.113.9"]})
+    more = vpopmail(compiled=False, a7=0, a9=0)
+    # No compiled rules yet, and then ours, which have one of the addresses for another reason.
+    for _time in range(2):
+        tcp_rules.carry_out(Host(), place(wanted, **more))
+        assert not relays(place, "203.0.113.7")
+    assert place(wanted, **more).changes == []
+
+
+@needs_programs
+def test_bytes_of_another_encoding_stay(place):
+    text = b'# f\xfcr uns\n10.:allow,RBLSMTPD="-gesperrt f\xfcr alle"\n:allow\n'
+    place.path.write_bytes(text)
+    planned = place(None)
+    assert b"-gesperrt f\xfcr alle" in planned.compiled.after
+    assert "f\\xfcr" in tcp_rules.result(planned)["rules"][0]
+    tcp_rules.carry_out(Host(), planned)
+    assert place.path.read_bytes() == text
+
+
+def test_two_files_are_two(tmp_path):
+    path = str(tmp_path / "tcp.smtp")
+    with pytest.raises(TcpRulesError, match="cdb is .*, as path is; allowed: another file"):
+        tcp_rules.plan(Host(), path, path, rules(), {})
+    with pytest.raises(TcpRulesError, match="window_minutes is 0; allowed: 1 or more"):
+        tcp_rules.plan(Host(), path, path + ".cdb", rules(), {}, window=0)
 
 
 def test_a_place_that_is_not_there(tmp_path):
