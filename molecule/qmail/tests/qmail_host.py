@@ -18,6 +18,7 @@ CONTROL = "/var/qmail/control"
 RULES = "/etc/tcp.smtp"
 #: Names of the role's tasks that may change something.
 FILES, RELAY, ASSIGN = "Control files", "Who may relay", "Assignments"
+NEW = "New assignments"
 OWNER, POP = "Mailboxes are vpopmail's only", "POP before SMTP"
 
 
