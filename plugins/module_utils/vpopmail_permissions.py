@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Any, NamedTuple
+from typing import Any, Mapping, NamedTuple
 
+from ansible_collections.postmaster.mailhost.plugins.module_utils import qmail_users
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 from ansible_collections.postmaster.mailhost.plugins.module_utils.qmail_users import printable
 
@@ -33,6 +34,9 @@ _DEPTH = 100
 
 # Somebody keeps qmail away while he changes a .qmail file: qmail-local(8).
 _STICKY = stat.S_ISVTX
+
+# Directories in /var that hold more than mailboxes.
+_SHARED = ("cache", "lib", "log", "mail", "qmail", "spool")
 
 # What belongs to the system; vpopmail may well be in /usr/local.
 _NEVER = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "usr")
@@ -75,10 +79,12 @@ class Outcome:
         first: the first deviations.
         left: number of those that are not touched, or could not be.
         left_first: the first of these, each with the reason.
+        others: directories that stay as they are, and why.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, others: Mapping[str, str] | None = None) -> None:
         self.path = path
+        self.others = others or {}
         self.looked = 0
         self.directories = 0
         self.files = 0
@@ -182,7 +188,7 @@ def number_of(host: Host, path: str, name: str) -> int | None:
     return None
 
 
-def check_path(path: str) -> str:
+def check_path(host: Host, path: str) -> str:
     """Return the path of a tree without superfluous slashes.
 
     Raises:
@@ -192,7 +198,11 @@ def check_path(path: str) -> str:
     parts = tidy.split("/")[1:]
     local = parts[:2] == ["usr", "local"]
     system = parts[0] in _NEVER and not local
-    if not path.startswith("/") or system or len(parts) < (3 if local else 2):
+    shared = len(parts) == 2 and parts[0] == "var" and parts[1] in _SHARED
+    # Homes of vpopmail, qmail or Postfix have programs or a queue, a directory of domains has neither.
+    home = any(host.isdir("{0}/{1}".format(tidy, name)) for name in ("bin", "queue"))
+    wrong = system or shared or home
+    if not path.startswith("/") or wrong or len(parts) < (3 if local else 2):
         raise PermissionsError(
             "path is {0!r}; allowed: vpopmail's directory of domains, such as {1}".format(
                 path, DOMAINS
@@ -201,7 +211,29 @@ def check_path(path: str) -> str:
     return tidy
 
 
-def walk(host: Host, path: str, wanted: Rights, write: bool) -> Outcome:
+def assigned(host: Host, home: str, wanted: Rights) -> dict[str, str]:
+    """Return directories that users/assign gives to somebody else, each with the reason to leave it.
+
+    qmail-local delivers as that user, who could not read a ``.qmail`` file that is vpopmail's only.
+
+    Args:
+        host: the host.
+        home: where qmail is.
+        wanted: whose everything else is.
+    """
+    assign = qmail_users.read(host, home)
+    return {
+        host.realpath(entry.home): "users/assign gives it to {0}:{1}".format(
+            printable(entry.uid), printable(entry.gid)
+        )
+        for entry in (assign.entries if assign else ())
+        if (entry.uid, entry.gid) != (str(wanted.owner), str(wanted.group))
+    }
+
+
+def walk(
+    host: Host, path: str, wanted: Rights, write: bool, others: Mapping[str, str] | None = None
+) -> Outcome:
     """Look at everything in a tree, and mend what deviates.
 
     Args:
@@ -210,12 +242,14 @@ def walk(host: Host, path: str, wanted: Rights, write: bool) -> Outcome:
             system's files given away.
         wanted: what everything is to have.
         write: False only looks.
+        others: directories that stay as they are, with all that is in them, and the reason; see
+            :func:`assigned`.
 
     Raises:
         PermissionsError: the top cannot be opened.
     """
-    tidy = check_path(path)
-    outcome = Outcome(tidy)
+    tidy = check_path(host, path)
+    outcome = Outcome(tidy, others)
     handle = _open(host, tidy)
     try:
         _directory(handle, tidy, wanted, write, outcome, 0)
@@ -267,6 +301,9 @@ def _directory(
     handle: int, path: str, wanted: Rights, write: bool, outcome: Outcome, depth: int
 ) -> None:
     """Look at an open directory and at what is in it."""
+    if path in outcome.others:
+        outcome.leave(path, outcome.others[path])
+        return
     try:
         _compare(handle, path, os.fstat(handle), wanted, write, outcome)
         below = _entries(handle, path, wanted, write, outcome)
@@ -287,9 +324,22 @@ def _directory(
             outcome.leave(place, error.strerror)
             continue
         try:
-            _directory(inner, place, wanted, write, outcome, depth + 1)
+            reason = _foreign(handle, inner, name)
+            if reason:
+                outcome.leave(place, reason)
+            else:
+                _directory(inner, place, wanted, write, outcome, depth + 1)
         finally:
             os.close(inner)
+
+
+def _foreign(above: int, handle: int, name: str) -> str:
+    """Say why an open directory is not vpopmail's, wherever it is; empty when it may be."""
+    status = os.fstat(handle)
+    if status.st_dev != os.fstat(above).st_dev:
+        return "another file system"
+    # fsck puts there what it finds, whoever it was of.
+    return "of the file system" if name == "lost+found" and status.st_uid == 0 else ""
 
 
 def _entries(handle: int, path: str, wanted: Rights, write: bool, outcome: Outcome) -> list[str]:

@@ -218,7 +218,8 @@ def main() -> None:
     if domains.vpopmail and params["permissions"]:
         try:
             wanted = vpopmail_permissions.rights(host, *owner)
-            outcome = vpopmail_permissions.walk(host, domains.vpopmail, wanted, False)
+            others = vpopmail_permissions.assigned(host, params["qmail_home"], wanted)
+            outcome = vpopmail_permissions.walk(host, domains.vpopmail, wanted, False, others)
         except vpopmail_permissions.PermissionsError as error:
             trouble = str(error)
     findings = look.all_of(qmail.LOOK, qmail.Server(domains, pop, outcome, trouble))

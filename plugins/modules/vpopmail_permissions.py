@@ -17,11 +17,13 @@ description:
   - Links are not followed; they get the owner themselves. No name is used twice, so that nothing outside
     of the tree is reached, whatever the accounts below do meanwhile.
   - Left alone are devices, sockets and pipes, hard links to files of other users, and the sticky bit of a
-    directory, which keeps qmail away while somebody edits.
+    directory, which keeps qmail away while somebody edits. So are directories that C(users/assign) gives
+    to another user or group, other file systems, and C(lost+found).
 options:
   path:
     description:
-      - Top of the tree. Neither it nor a directory above it may be a link.
+      - Top of the tree. Neither it nor a directory above it may be a link, and one with a directory C(bin)
+        or C(queue) is refused.
     type: path
     default: /home/vpopmail/domains
   owner:
@@ -45,6 +47,11 @@ options:
         executable, or that others may write.
     type: str
     default: '0600'
+  qmail_home:
+    description:
+      - Where qmail is, for C(users/assign).
+    type: path
+    default: /var/qmail
 notes:
   - Needs root.
 extends_documentation_fragment:
@@ -138,16 +145,17 @@ def main() -> None:
             "group": {"type": "str", "default": vpopmail_permissions.GROUP},
             "directory_mode": {"type": "str", "default": "0700"},
             "file_mode": {"type": "str", "default": "0600"},
+            "qmail_home": {"type": "path", "default": "/var/qmail"},
         },
         supports_check_mode=True,
     )
     host = Host()
     params = dict(module.params)
-    path = params.pop("path")
+    path, home = params.pop("path"), params.pop("qmail_home")
     try:
-        outcome = vpopmail_permissions.walk(
-            host, path, vpopmail_permissions.rights(host, **params), not module.check_mode
-        )
+        wanted = vpopmail_permissions.rights(host, **params)
+        others = vpopmail_permissions.assigned(host, home, wanted)
+        outcome = vpopmail_permissions.walk(host, path, wanted, not module.check_mode, others)
     except vpopmail_permissions.PermissionsError as error:
         module.fail_json(msg=str(error))
     if outcome.left:

@@ -231,7 +231,67 @@ def test_the_path_to_the_tree_has_no_links(make_host):
 def test_a_tree_that_cannot_be_vpopmails(path):
     with pytest.raises(PermissionsError, match="allowed: vpopmail's directory of domains"):
         vpopmail_permissions.walk(Host(), path, ME, False)
-    assert vpopmail_permissions.check_path("/usr/local/vpopmail/domains/")
+    assert vpopmail_permissions.check_path(Host(), "/usr/local/vpopmail/domains/")
+
+
+@pytest.mark.parametrize("path", ["/var/lib", "/var/log/", "/var/mail", "/var/spool", "/var/qmail",
+                                  "/var/cache", "/home/vpopmail", "/srv/qmail"])  # fmt: skip
+def test_a_tree_with_more_than_mailboxes(make_host, path):
+    host = make_host({"/home/vpopmail/bin/vadddomain": "", "/srv/qmail/queue/mess/1": ""})
+    with pytest.raises(PermissionsError, match="allowed: vpopmail's directory of domains"):
+        vpopmail_permissions.walk(host, path, ME, False)
+    assert vpopmail_permissions.check_path(host, "/var/vpopmail")
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_domain_that_is_somebody_elses_stays(tree, write):
+    host, top = tree("a.test/x", "b.test/x", "c.test/joe/Maildir/x")
+    for name in ("a.test/x", "b.test/x", "c.test/joe/Maildir/x"):
+        os.chmod(top + "/" + name, 0o644)
+    os.makedirs(host.root + "/var/qmail/users")
+    line = "+{0}-:x:{1}:{2}:" + PATH + "/{0}:-::\n"
+    with open(host.root + "/var/qmail/users/assign", "w") as stream:
+        stream.write(line.format("a.test", *ME[:2]) + line.format("b.test", 4711, ME.group))
+        stream.write(line.format("c.test/joe", ME.owner, 4711) + ".\n")
+    others = vpopmail_permissions.assigned(host, "/var/qmail", ME)
+    found = vpopmail_permissions.walk(host, PATH, ME, write, others)
+    assert [item.path for item in found.first] == [PATH + "/a.test/x"]
+    assert found.left_first == [
+        "{0}/b.test: users/assign gives it to 4711:{1}".format(PATH, ME.group),
+        "{0}/c.test/joe: users/assign gives it to {1}:4711".format(PATH, ME.owner),
+    ]
+    assert mode(top + "/a.test/x") == (0o600 if write else 0o644)
+    assert mode(top + "/b.test/x") == mode(top + "/c.test/joe/Maildir/x") == 0o644
+    # Without a qmail there, everything is vpopmail's.
+    assert vpopmail_permissions.assigned(host, "/opt/qmail", ME) == {}
+
+
+@ROOT
+def test_what_is_of_the_file_system_stays(tree):
+    host, top = tree("lost+found/x", "a.test/lost+found/x", "b.test/x")
+    os.chown(top + "/a.test/lost+found", 4711, 4711)
+    found = vpopmail_permissions.walk(host, PATH, Rights(4711, 4711), True)
+    assert found.left_first == [PATH + "/lost+found: of the file system"]
+    assert os.lstat(top + "/lost+found/x").st_uid == 0
+    assert os.lstat(top + "/a.test/lost+found/x").st_uid == 4711
+
+
+def test_another_file_system_stays(tree, monkeypatch):
+    host, top = tree("a.test/x", "b.test/x")
+    os.chmod(top + "/b.test/x", 0o644)
+    inode = os.stat(top + "/b.test").st_ino
+    fstat = os.fstat
+
+    def mounted(handle):
+        status = fstat(handle)
+        if status.st_ino != inode:
+            return status
+        return os.stat_result((*status[:2], status.st_dev + 1, *status[3:]))
+
+    monkeypatch.setattr(os, "fstat", mounted)
+    found = vpopmail_permissions.walk(host, PATH, ME, True)
+    assert found.left_first == [PATH + "/b.test: another file system"]
+    assert mode(top + "/b.test/x") == 0o644
 
 
 @pytest.mark.parametrize(
