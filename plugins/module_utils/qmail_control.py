@@ -348,11 +348,13 @@ class Service(NamedTuple):
             not run.
         place: folder, unit or script.
         pid: the process.
+        always: whether systemd starts the unit anew however it ends.
     """
 
     kind: str
     place: str
     pid: int
+    always: bool = False
 
     def command(self, action: str) -> list[str]:
         """Return what has qmail-send take a change over; nothing when that is not known.
@@ -368,16 +370,36 @@ class Service(NamedTuple):
             return ["sv", "hup" if action == HUP else "term", self.place]
         if action == HUP:
             return ["kill", "-HUP", str(self.pid)]
+        if self.kind == "systemd" and self.always:
+            # A restart would end deliveries, too; by itself, qmail-send ends when they are done.
+            return ["systemctl", "kill", "--kill-who=main", "--signal=TERM", self.place]
         if self.kind == "systemd":
             return ["systemctl", "restart", self.place]
         if self.kind == "init":
             return [self.place, "restart"]
         return []
 
+    def again(self, action: str) -> list[list[str]]:
+        """Return what brings qmail-send up with the files from before, when it did not stay up.
 
-def service_of(host: Host) -> Service:
-    """Return who keeps qmail-send running."""
-    pids = processes(host)
+        Args:
+            action: what it was told.
+        """
+        command = self.command(action)
+        if self.kind != "systemd" or action != RESTART:
+            return [command]
+        # A unit that failed too often is not started, and one that runs gets no signal.
+        start = "start" if self.always else "restart"
+        return [["systemctl", "reset-failed", self.place], ["systemctl", start, self.place]]
+
+
+def service_of(host: Host, home: str) -> Service:
+    """Return who keeps the qmail-send of a home running.
+
+    A unit of systemd counts only when qmail-send is its main process: else it is the unit of svscan, of
+    cron or of a login, which has other processes as well.
+    """
+    pids = processes(host, home)
     if not pids:
         return Service("", "", 0)
     for pattern in _SERVICES:
@@ -391,20 +413,30 @@ def service_of(host: Host) -> Service:
         r"/([^/\n]+\.service)$", host.read("/proc/{0}/cgroup".format(pid)) or "", re.MULTILINE
     )
     if unit:
-        return Service("systemd", unit.group(1), pid)
+        shown = host.run(
+            ["systemctl", "show", "-p", "MainPID", "-p", "Restart", unit.group(1)]
+        ).stdout.split("\n")
+        if "MainPID={0}".format(pid) in shown:
+            return Service("systemd", unit.group(1), pid, "Restart=always" in shown)
     if host.exists("/etc/init.d/qmail"):
         return Service("init", "/etc/init.d/qmail", pid)
     return Service("process", "", pid)
 
 
-def processes(host: Host) -> list[int]:
-    """Return the processes that are a qmail-send."""
-    return sorted(
-        int(name)
-        for name in host.listdir("/proc")
-        if name.isdigit()
-        and (host.read("/proc/{0}/comm".format(name)) or "").strip() == "qmail-send"
-    )
+def processes(host: Host, home: str) -> list[int]:
+    """Return the processes that are the qmail-send of a home, which works in its queue."""
+    queue = host.stat(home + "/queue")
+    found = []
+    for name in host.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        if (host.read("/proc/{0}/comm".format(name)) or "").strip() != "qmail-send":
+            continue
+        # Not by its path, which in a container is that of another directory.
+        place = host.stat("/proc/{0}/cwd".format(name))
+        if queue and place and (queue.st_dev, queue.st_ino) == (place.st_dev, place.st_ino):
+            found.append(int(name))
+    return sorted(found)
 
 
 class Plan(NamedTuple):
@@ -498,7 +530,7 @@ def plan(
         action_of(name, found[name] if name in found else readers(host, home, name))
         for name in changed
     ]
-    service = service_of(host)
+    service = service_of(host, home)
     action = max(needs, key=ACTIONS.index, default=NONE) if service.kind else NONE
     if activate and action != NONE and not service.command(action):
         raise ControlError(
@@ -674,12 +706,13 @@ def carry_out(host: Host, planned: Plan, activate: bool = True) -> list[str]:
         answer = host.run([planned.home + "/bin/qmail-newmrh"])
         if answer.rc != 0:
             problem = "qmail-newmrh: {0}".format(answer.stderr.strip())
-    if command and not problem:
-        problem = _activate(host, planned.service, command, planned.action)
+    told = bool(command) and not problem
+    if told:
+        problem = _activate(host, planned, command)
     if problem:
         _take_back(host, planned)
-        if command:
-            host.run(command, timeout=120.0)
+        for again in planned.service.again(planned.action) if told else ():
+            host.run(again, timeout=120.0)
         raise ControlError(
             "qmail does not take this over: {0}. The files from before are back".format(problem)
         )
@@ -697,25 +730,26 @@ def _take_back(host: Host, planned: Plan) -> None:
         file_write.replace(file_write.place(host, path), data, mode=0o644)
 
 
-def _activate(host: Host, service: Service, command: Sequence[str], action: str) -> str:
+def _activate(host: Host, planned: Plan, command: Sequence[str]) -> str:
     """Run a command, and see qmail-send run afterwards; returns what is wrong."""
+    service = planned.service
     answer = host.run(command, timeout=120.0)
     if answer.rc != 0:
         return "{0}: {1}".format(" ".join(command), (answer.stderr or answer.stdout).strip())
-    if action == HUP:
+    if planned.action == HUP:
         time.sleep(0.3)
-        gone = service.pid not in processes(host)
+        gone = service.pid not in processes(host, planned.home)
         return "qmail-send ended at its signal" if gone else ""
     # It ends when its deliveries are done, which may take long; what cannot start ends at once.
     end = time.monotonic() + 6
-    while service.pid in processes(host):
+    while service.pid in processes(host, planned.home):
         if time.monotonic() > end:
             return ""
         time.sleep(0.2)
     end = time.monotonic() + 8
     before: list[int] = []
     while time.monotonic() < end:
-        running = processes(host)
+        running = processes(host, planned.home)
         if running and running == before:
             return ""
         before = running

@@ -13,6 +13,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Ho
 from ansible_collections.postmaster.mailhost.plugins.module_utils.qmail_control import ControlError
 
 SHOWCTL = "/var/qmail/bin/qmail-showctl"
+SHOW = "systemctl show -p MainPID -p Restart qmail-send.service"
 
 
 class Qmail:
@@ -24,6 +25,7 @@ class Qmail:
         self.bin = root / "var/qmail/bin"
         self.control.mkdir(parents=True)
         self.bin.mkdir()
+        (root / "var/qmail/queue").mkdir()
         (self.bin / "qmail-send").write_bytes(b"\0control/locals\0control/virtualdomains\0")
         (self.bin / "qmail-remote").write_bytes(b"\x7fELF\0control/smtproutes\0control/helohost\0")
         self.write(me="mail.example.org\n", rcpthosts="example.org\n")
@@ -49,11 +51,12 @@ class Qmail:
         assert not self.plan(files, absent, **more).changed
         return [path.rpartition("/")[2] for path in planned.files]
 
-    def run(self, pid, cgroup="", name="qmail-send"):
+    def run(self, pid, cgroup="", name="qmail-send", cwd="/var/qmail/queue"):
         folder = self.root / "proc" / str(pid)
         folder.mkdir(parents=True)
         (folder / "comm").write_text(name + "\n")
         (folder / "cgroup").write_text(cgroup)
+        (folder / "cwd").symlink_to(cwd)
 
     def supervise(self, folder, pid, size):
         place = self.root / folder / "supervise"
@@ -333,8 +336,10 @@ def test_nobody_to_tell(qmail):
 )
 def test_who_keeps_it_running(qmail, how, hup, restart):
     qmail.run(12, name="qmail-lspawn")
-    unit = "1:name=systemd:/system.slice/qmail-send.service\n" if how == "systemd" else "0::/\n"
-    qmail.run(70, unit)
+    # In the unit of somebody else, such as svscan in a folder that is not known.
+    qmail.run(70, "1:name=systemd:/system.slice/qmail-send.service\n")
+    main = 70 if how == "systemd" else 60
+    qmail.answers(**{SHOW: {"stdout": "MainPID={0}\nRestart=no\n".format(main)}})
     if how == "runit":
         qmail.supervise("service/send", 70, 20)
     if how == "init":
@@ -351,6 +356,33 @@ def test_who_keeps_it_running(qmail, how, hup, restart):
         ):
             qmail.plan({"queuelifetime": 5})
         assert qmail.plan({"queuelifetime": 5}, activate=False).changed
+
+
+def test_a_unit_that_is_always_started_anew_loses_no_delivery(qmail):
+    qmail.run(70, "0::/system.slice/qmail-send.service\n")
+    qmail.answers(**{SHOW: {"stdout": "MainPID=70\nRestart=always\n"}})
+    service = qmail.plan({"queuelifetime": 5}).service
+    command = "systemctl kill --kill-who=main --signal=TERM qmail-send.service"
+    assert " ".join(service.command("restart")) == command
+    assert " ".join(service.command("hup")) == "kill -HUP 70"
+    # One that failed is not there to be signalled.
+    assert [" ".join(each) for each in service.again("restart")] == [
+        "systemctl reset-failed qmail-send.service",
+        "systemctl start qmail-send.service",
+    ]
+
+
+def test_the_qmail_send_of_another_home_is_not_told(qmail):
+    (qmail.root / "opt/qmail/queue").mkdir(parents=True)
+    qmail.run(60, cwd="/opt/qmail/queue")
+    planned = qmail.plan({"locals": ["a.example"]})
+    assert (planned.action, planned.service.kind) == ("none", "")
+    # A queue may well be a link to another disk.
+    (qmail.root / "var/qmail/queue").rmdir()
+    (qmail.root / "srv/queue").mkdir(parents=True)
+    (qmail.root / "var/qmail/queue").symlink_to("/srv/queue")
+    qmail.run(70, cwd="/srv/queue")
+    assert qmail.plan({"locals": ["a.example"]}).service.pid == 70
 
 
 def test_a_file_of_a_patch_tells_who_reads_it(qmail):
