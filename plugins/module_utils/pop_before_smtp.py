@@ -46,8 +46,9 @@ _FIELD = r"(?:[0-9*][0-9*,/~-]*|[A-Za-z]{3}(?:[,-][A-Za-z]{3})*)"
 _TIMES = re.compile(r"\s*-?(?:@[a-z]+|" + _FIELD + r"(?:[ \t]+" + _FIELD + r"){4})[ \t]+(?=\S)")
 _USER = re.compile(r"(?P<user>\S+)(?:[ \t]+(?P<command>\S.*))?\Z", re.DOTALL)
 
-# Other files there are ignored by Debian's cron, see cron(8).
+# Other files there are ignored: by Debian's cron, see cron(8), and by cronie, which EL and others have.
 _CRON_NAME = re.compile(r"[A-Za-z0-9_-]+\Z")
+_CRONIE_NAME = re.compile(r"(?![.#])(?!.*(?:~|\.rpmsave|\.rpmorig|\.rpmnew)\Z)")
 
 _TIMEOUT = 300.0
 
@@ -127,12 +128,19 @@ class State(NamedTuple):
         return any(line.clears and line.path not in wrong for line in self.lines)
 
     @property
+    def outdated(self) -> str:
+        """What clearopensmtp takes out of the list; empty when there is nothing."""
+        if not self.list.old:
+            return ""
+        return "{0} of {1} entries are older than {2} min".format(
+            self.list.old, self.list.entries, 2 * self.window
+        )
+
+    @property
     def swollen(self) -> str:
-        """Why the list is not as clearopensmtp leaves it; empty when it is."""
-        if self.list.old:
-            return "{0} of {1} entries are older than {2} min".format(
-                self.list.old, self.list.entries, 2 * self.window
-            )
+        """Why the list is not as it should be; empty when it is."""
+        if self.outdated:
+            return self.outdated
         if self.list.entries > self.most:
             return "{0} entries".format(self.list.entries)
         return ""
@@ -189,8 +197,9 @@ def look(
             "cron_user is {0!r}; allowed: a user that /etc/passwd has".format(user)
         )
     lines: list[Line] = []
+    names = _CRON_NAME if host.exists("/etc/debian_version") else _CRONIE_NAME
     for name in [CRONTAB] + [
-        CRON_D + "/" + entry for entry in host.listdir(CRON_D) if _CRON_NAME.match(entry)
+        CRON_D + "/" + entry for entry in host.listdir(CRON_D) if names.match(entry)
     ]:
         lines += _crontab(host, name, command, user, known)
     for folder in SPOOLS:
@@ -248,12 +257,12 @@ def plan(host: Host, state: State) -> Plan:
         changes.append(
             file_write.plan(host, path, encode("\n".join(lines)), status.st_mode & 0o7777)
         )
-    if state.swollen and not state.installed:
+    if state.outdated and not state.installed:
         raise PopBeforeSmtpError(
             "command is {0!r}, which is not there; allowed: where clearopensmtp is, for {1} has "
-            "{2}".format(state.command, state.list.path, state.swollen)
+            "{2}".format(state.command, state.list.path, state.outdated)
         )
-    return Plan(state, tuple(changes), state.swollen)
+    return Plan(state, tuple(changes), state.outdated)
 
 
 def carry_out(host: Host, planned: Plan) -> list[str]:
@@ -276,7 +285,7 @@ def carry_out(host: Host, planned: Plan) -> list[str]:
             raise PopBeforeSmtpError(
                 "{0} ended with {1}: {2}".format(state.command, answer.rc, answer.stderr.strip())
             )
-        left = state._replace(list=read_list(host, state.list.path, state.window)).swollen
+        left = state._replace(list=read_list(host, state.list.path, state.window)).outdated
         if left:
             raise PopBeforeSmtpError(
                 "{0} ended well, and still {1} in {2}; is that its list, and window_minutes ({3}) what "

@@ -44,6 +44,7 @@ class Domains(NamedTuple):
         virtual: domain or address, or a part of one, to the prefix that its mail gets; later lines win.
         rcpthosts: domains that strangers may write to; None when the file is missing.
         more: those of morercpthosts.cdb.
+        more_text: whether morercpthosts, which it is made of, is there.
         more_trouble: why morercpthosts.cdb is not what morercpthosts says; empty when it is.
         routes: domains that smtproutes has.
         assign: users/assign; None when it is missing.
@@ -64,6 +65,7 @@ class Domains(NamedTuple):
     virtual: Mapping[str, str] = _NOTHING
     rcpthosts: tuple[str, ...] | None = None
     more: tuple[str, ...] = ()
+    more_text: bool = False
     more_trouble: str = ""
     routes: tuple[str, ...] = ()
     assign: Assign | None = None
@@ -134,6 +136,7 @@ def read(
     if not host.isdir(control):
         return Domains(home, False)
     me = control_lines(host, control + "me", False)
+    local = control_lines(host, control + "locals")
     assign = planned or qmail_users.read(host, home)
     accounts = [
         line.split(":") for line in (host.read("/etc/passwd") or "").splitlines() if ":" in line
@@ -150,10 +153,12 @@ def read(
         home=home,
         present=True,
         me=me,
-        locals=_lower(control_lines(host, control + "locals")) or _lower(me) or (),
+        # An empty file is none of them; without one, me is.
+        locals=_lower(me if local is None else local) or (),
         virtual=_colon(control_lines(host, control + "virtualdomains")),
         rcpthosts=_lower(listed),
         more=more,
+        more_text=host.exists(control + "morercpthosts"),
         more_trouble=more_trouble,
         routes=tuple(_colon(control_lines(host, control + "smtproutes"))),
         assign=assign,

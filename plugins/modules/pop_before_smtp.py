@@ -36,11 +36,6 @@ options:
         be gone.
     type: int
     default: 180
-  warn_entries:
-    description:
-      - Number of entries above which the list is too long, whatever their age.
-    type: int
-    default: 2000
   cron_user:
     description:
       - Who is to call C(clearopensmtp) where a line does not say it.
@@ -138,7 +133,6 @@ def main() -> None:
             "open_smtp": {"type": "path"},
             "command": {"type": "path", "default": pop_before_smtp.COMMAND},
             "window_minutes": {"type": "int", "default": pop_before_smtp.WINDOW},
-            "warn_entries": {"type": "int", "default": pop_before_smtp.ENTRIES},
             "cron_user": {"type": "str", "default": "root"},
         },
         supports_check_mode=True,
@@ -152,8 +146,7 @@ def main() -> None:
             params["open_smtp"] or "",
             params["command"],
             params["window_minutes"],
-            params["warn_entries"],
-            params["cron_user"],
+            user=params["cron_user"],
         )
         planned = pop_before_smtp.plan(host, state)
         if planned.changed and not module.check_mode:

@@ -114,6 +114,11 @@ def morercpthosts(server: Server, _need: object) -> list[Finding]:
         return _absent(server, required)
     if domains.more_trouble:
         fix = "Run {0}/bin/qmail-newmrh.".format(domains.home)
+        if domains.more and not domains.more_text:
+            fix = (
+                "Write the domains that mail is taken for into {0}/control/morercpthosts and run "
+                "{0}/bin/qmail-newmrh, or delete morercpthosts.cdb.".format(domains.home)
+            )
         return [answer(FAIL, "morercpthosts.cdb: " + domains.more_trouble, required, fix)]
     if not domains.more:
         return [answer(SKIP, "no morercpthosts", required)]
@@ -354,6 +359,8 @@ def open_smtp(server: Server, _need: object) -> list[Finding]:
             "Mend the line of cron and run {0}; the module pop_before_smtp does both. Better: SMTP "
             "AUTH instead of POP before SMTP.".format(pop.command)
         )
+        if not pop.outdated:
+            fix = "Have people who send mail use SMTP AUTH instead of POP before SMTP."
         observed = "{0}: {1}, {2} bytes".format(pop.list.path, pop.swollen, pop.list.size)
         return [answer(WARN, observed, required, fix)]
     observed = "{0} entries, the oldest {1} min old".format(pop.list.entries, pop.list.oldest // 60)

@@ -60,7 +60,6 @@ def test_the_list(make):
         (entries(0, 361), {}, "1 of 2 entries are older than 360 min"),
         (entries(0, 361), {"window": 300}, ""),
         (entries(0, 21), {"window": 10}, "1 of 2 entries are older than 20 min"),
-        (entries(*range(6)), {"most": 5}, "6 entries"),
     ],
 )
 def test_when_it_is_swollen(make, text, options, reason):
@@ -69,6 +68,14 @@ def test_when_it_is_swollen(make, text, options, reason):
     assert state.swollen == reason
     planned = pop_before_smtp.plan(host, state)
     assert (planned.run, planned.changed) == (reason, bool(reason))
+
+
+def test_many_that_are_fresh_stay(make):
+    host = make({LIST: entries(*range(6))}, installed=False)
+    state = pop_before_smtp.look(host, most=5)
+    assert state.swollen == "6 entries"
+    # clearopensmtp could not make them fewer.
+    assert not pop_before_smtp.plan(host, state).changed
 
 
 def test_the_older_place_and_another(make):
@@ -147,6 +154,7 @@ def test_what_cron_does_not_read(make):
     line = TIMES + COMMAND + "\n"
     host = make(
         {
+            "/etc/debian_version": "13.5\n",
             "/etc/cron.d/a.dpkg-old": line,
             "/etc/cron.d/a~": line,
             "/etc/crontab": "#"
@@ -160,6 +168,12 @@ def test_what_cron_does_not_read(make):
     )
     assert lines(host) == []
     assert not pop_before_smtp.look(host).used
+
+
+def test_cronie_reads_files_with_other_names(make):
+    names = (".a", "#a", "a~", "a.rpmnew", "a.rpmsave", "a.rpmorig", "vpopmail.cron")
+    host = make({"/etc/cron.d/" + name: TIMES + COMMAND + "\n" for name in names})
+    assert [found[0] for found in lines(host)] == ["/etc/cron.d/vpopmail.cron"]
 
 
 def test_crontabs_of_users_have_no_such_field(make):

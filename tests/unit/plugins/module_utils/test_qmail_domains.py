@@ -231,6 +231,21 @@ def test_morercpthosts_that_qmail_newmrh_made(make):
     assert qmail_domains.read(host).more_trouble == "it still has .example.net, example.org"
 
 
+def test_morercpthosts_cdb_without_its_text(make):
+    data = (REAL / "morercpthosts.cdb").read_bytes()
+    for text, fix in ((None, "or delete morercpthosts.cdb"), ("x.test\n", "Run /var/qmail/bin/q")):
+        host = make({CONTROL + "morercpthosts": text, CONTROL + "morercpthosts.cdb": data})
+        (found,) = qmail.morercpthosts(qmail.Server(qmail_domains.read(host)), None)
+        assert found.status == "fail" and fix in found.fix
+
+
+@pytest.mark.parametrize(
+    ("text", "names"), [("", ()), ("# none\n", ()), (None, ("mail.example.org",))]
+)
+def test_empty_locals_are_not_missing_ones(make, text, names):
+    assert qmail_domains.read(make({CONTROL + "locals": text})).locals == names
+
+
 DOMAINS = Domains(
     home=HOME,
     present=True,
@@ -314,6 +329,12 @@ def test_pop_before_smtp(make):
     Path(host.root + listed).write_text(entry.format(3999999000))
     cron.write_text("40 * * * * root /home/vpopmail/bin/clearopensmtp\n")
     assert wrong(host, pop_before_smtp.look(host)) == {}
+    # All fresh: clearopensmtp would take none of them out.
+    Path(host.root + listed).write_text(2 * entry.format(3999999000))
+    server = qmail.Server(DOMAINS, pop_before_smtp.look(host, most=1))
+    (found,) = qmail.open_smtp(server, None)
+    assert (found.status, "2 entries" in found.observed) == ("warn", True)
+    assert "cron" not in found.fix and "SMTP AUTH" in found.fix
 
 
 def test_permissions(make):
