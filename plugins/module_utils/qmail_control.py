@@ -160,15 +160,20 @@ def lines_of(name: str, value: Any) -> list[str]:
     file = known(name, value)
     if file.is_list:
         if not isinstance(value, (list, tuple)):
-            raise ControlError("{0} is {1!r}; allowed: a list".format(name, value))
+            raise ControlError("{0} is {1}; allowed: a list".format(name, _shown(name, value)))
         items = [_line(name, file, item) for item in value]
         seen: dict[str, str] = {}
         for item in items:
+            if item.startswith("#"):
+                raise ControlError(
+                    "{0}: {1} begins with #, so qmail takes it for a comment; allowed: other "
+                    "entries".format(name, _shown(name, item))
+                )
             key = _key(file, item)
             if key in seen:
                 raise ControlError(
-                    "{0} has two entries for {1!r}, {2} and {3}; qmail would take the last".format(
-                        name, key, seen[key], item
+                    "{0} has two entries for {1}, {2} and {3}; qmail would take the last".format(
+                        name, *(_shown(name, text) for text in (key, seen[key], item))
                     )
                 )
             seen[key] = item
@@ -200,7 +205,7 @@ def _line(name: str, file: File, value: Any) -> str:
         return str(int(text))
     text = str(value)
     if isinstance(value, (bool, dict, list, tuple)) or value is None:
-        raise ControlError("{0}: {1!r} is no line of text".format(name, value))
+        raise ControlError("{0}: {1} is no line of text".format(name, _shown(name, value)))
     if file.kind == "any":
         if not text.strip() or re.search(r"[\r\n\0]", text) or text != text.rstrip(" \t"):
             raise ControlError(
@@ -212,7 +217,7 @@ def _line(name: str, file: File, value: Any) -> str:
     pattern, said = _KINDS[file.kind]
     if not re.fullmatch(pattern, text):
         raise ControlError(
-            "{0}: {1!r} cannot be used; allowed: {2}".format(name, masked(name, text), said)
+            "{0}: {1} cannot be used; allowed: {2}".format(name, _shown(name, text), said)
         )
     if file.kind == "route" and not 0 < int((re.findall(r":(\d+)$", text) or ["25"])[0]) < 65536:
         raise ControlError("{0}: {1!r}; allowed: ports from 1 to 65535".format(name, text))
@@ -299,8 +304,16 @@ def masked(name: str, text: str) -> str:
     return text
 
 
+def _shown(name: str, value: Any) -> str:
+    """Return a value, or a part of one, as an error may show it."""
+    if name == "smtproutes" and isinstance(value, str):
+        return repr(masked(name, value))
+    return repr(value) if name in FILES and name != "smtproutes" else "********"
+
+
 def _masked_route(line: str) -> str:
-    found = re.fullmatch(r"(#?\s*[^#:\s]*:[^:\s]*(?::\d+)?)(.*)", line)
+    # Patches separate user and password by a blank, a colon or a bar, or write the port with a semicolon.
+    found = re.fullmatch(r"(#?\s*[^#:\s|;]*:[^:\s|;]*(?::\d+(?![^:\s|;]))?)(.*)", line)
     if found is None:
         return (
             line if not line.strip() or (line.startswith("#") and ":" not in line) else "********"

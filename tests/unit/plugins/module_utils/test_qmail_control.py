@@ -111,6 +111,13 @@ def test_values(name, value, lines):
         ("databytes", "10M", "databytes is '10M'; allowed: a number without a unit.* 10M is 10"),
         ("databytes", -1, "databytes is -1"),
         ("databytes", True, "databytes is True"),
+        ("badmailfrom", ["#joe@spam.example"], "badmailfrom: '#joe@spam.example' begins with #"),
+        (
+            "virtualdomains",
+            ["#joe@a.example:joe"],
+            "begins with #, so qmail takes it for a comment",
+        ),
+        ("taps", ["a", "#b"], "taps: .* begins with #"),
         ("queuelifetime", 0, "queuelifetime is 0; allowed: 1 to 2147483647"),
         ("concurrencylocal", 256, "concurrencylocal is 256; allowed: 0 to 255"),
         ("locals", "example.org", "locals is 'example.org'; allowed: a list"),
@@ -146,9 +153,49 @@ def test_a_password_at_a_relay_is_in_no_message():
     assert "hunter2" not in str(error.value) and "a.example:relay.example:587 ***" in str(
         error.value
     )
-    with pytest.raises(ControlError) as error:
-        qmail_control.lines_of("authsenders", "secret ")
-    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("authsenders", "hunter2 "),
+        ("authsenders", {"a": "hunter2"}),
+        ("authsenders", ["hunter2", "hunter2"]),
+        ("authsenders", ["#hunter2"]),
+        ("authsenders", [["hunter2"]]),
+        ("smtproutes", "a.example:relay.example:587 user hunter2"),
+        ("smtproutes", ["a.example:relay.example|user|hunter2"]),
+        ("smtproutes", [":relay.example;587|user|hunter2"]),
+        ("smtproutes", ["relay.example|user|hunter2"]),
+        ("smtproutes", [{"a.example:relay.example": "user hunter2"}]),
+        ("smtproutes", [["a.example:relay.example user hunter2"]]),
+        ("smtproutes", ["a.example:relay.example:hunter2"]),
+    ],
+)
+def test_what_may_be_a_password_is_in_no_message(name, value):
+    with pytest.raises(ControlError, match="^" + name) as error:
+        qmail_control.lines_of(name, value)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (":relay|user|pass", ":relay ********"),
+        ("a.example:relay;587|u|pass", "a.example:relay ********"),
+        ("relay;587|u|pass", "********"),
+        ("relay|u:pass", "********"),
+        ("a.example:relay:587|u|pass", "a.example:relay:587 ********"),
+        ("a.example:relay:587 u pass", "a.example:relay:587 ********"),
+        ("a.example:relay:12pass", "a.example:relay ********"),
+        ("# a.example:relay u pass", "# a.example:relay ********"),
+        ("a.example:[192.0.2.1]:26", "a.example:[192.0.2.1]:26"),
+        (":", ":"),
+        ("# all of it", "# all of it"),
+    ],
+)
+def test_routes_are_shown_without_passwords(line, shown):
+    assert qmail_control.masked("smtproutes", line + "\n") == shown + "\n"
 
 
 @pytest.mark.parametrize(
