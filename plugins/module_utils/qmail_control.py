@@ -131,6 +131,9 @@ _LASTING = (
 # Written by programs, or read in another form than lines of text.
 _MADE = re.compile(r".*\.(?:cdb|pem|tmp|lock)|defaultdelivery")
 
+# Below qmail's home; qmail-newmrh makes it of morercpthosts.
+_MORE_CDB = "/control/morercpthosts.cdb"
+
 # Folders of supervise: what makes one is `supervise/status`, with the process in it.
 _SERVICES = (
     "/service/*",
@@ -480,7 +483,7 @@ class Plan(NamedTuple):
     def files(self) -> list[str]:
         """The files that differ."""
         paths = [item.path for item in self.writes] + [path for path, _data in self.removals]
-        return paths + ([self.home + "/control/morercpthosts.cdb"] if self.compile else [])
+        return paths + ([self.home + _MORE_CDB] if self.compile else [])
 
 
 def plan(
@@ -703,6 +706,8 @@ def carry_out(host: Host, planned: Plan, activate: bool = True) -> list[str]:
         file_write.FileWriteError: a file cannot be written.
     """
     command = planned.service.command(planned.action) if activate else []
+    made = planned.home + _MORE_CDB
+    compiled = host.read_bytes(made) if planned.compile else None
     backups = file_write.replace_all(
         [
             file_write.Replacement(file_write.place(host, item.path), item.after, item.mode)
@@ -717,13 +722,21 @@ def carry_out(host: Host, planned: Plan, activate: bool = True) -> list[str]:
     problem = ""
     if planned.compile:
         answer = host.run([planned.home + "/bin/qmail-newmrh"])
+        text = host.read_bytes(planned.home + "/control/morercpthosts") or b""
         if answer.rc != 0:
             problem = "qmail-newmrh: {0}".format(answer.stderr.strip())
+        elif _stale(host, planned.home + "/control", text.decode("utf-8", "surrogateescape")):
+            problem = (
+                "qmail-newmrh ended well, and {0} is not what it was to become; is {1} where it "
+                "was built for?".format(made, planned.home)
+            )
     told = bool(command) and not problem
     if told:
         problem = _activate(host, planned, command)
     if problem:
         _take_back(host, planned)
+        if planned.compile:
+            _put(host, made, compiled)
         for again in planned.service.again(planned.action) if told else ():
             host.run(again, timeout=120.0)
         raise ControlError(
@@ -734,13 +747,19 @@ def carry_out(host: Host, planned: Plan, activate: bool = True) -> list[str]:
 
 def _take_back(host: Host, planned: Plan) -> None:
     for item in planned.writes:
-        if item.before is None:
-            file_write.remove(file_write.place(host, item.path))
-        else:
-            file_write.replace(file_write.place(host, item.path), item.before)
+        _put(host, item.path, item.before)
     for path, data in planned.removals:
-        # 0644, as its copy beside it may say otherwise and qmail has to read it.
-        file_write.replace(file_write.place(host, path), data, mode=0o644)
+        _put(host, path, data)
+
+
+def _put(host: Host, path: str, data: bytes | None) -> None:
+    """Give a file the content that it had; None removes it."""
+    if data is None:
+        file_write.remove(file_write.place(host, path))
+        return
+    # 0644 for one that is gone: its copy beside it may say otherwise, and qmail has to read it.
+    mode = None if host.exists(path) else 0o644
+    file_write.replace(file_write.place(host, path), data, mode=mode)
 
 
 def _activate(host: Host, planned: Plan, command: Sequence[str]) -> str:

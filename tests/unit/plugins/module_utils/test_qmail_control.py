@@ -482,28 +482,75 @@ def made_cdb(keys):
     return head + body + tail
 
 
-def test_more_domains_are_compiled(qmail):
+@pytest.fixture
+def newmrh(qmail):
+    """Return a function: script of qmail-newmrh -> plan of b.example alone, on this machine."""
+    home = str(qmail.root / "var/qmail")
+    (qmail.root / "good.cdb").write_bytes(made_cdb([b"b.example"]))
+
+    def newmrh(script):
+        program = qmail.bin / "qmail-newmrh"
+        program.write_text("#!/bin/sh\ncd {0}/control\n{1}\n".format(home, script))
+        program.chmod(0o755)
+        return qmail_control.plan(Host(), home, {"morercpthosts": ["b.example"]})
+
+    return newmrh
+
+
+MAKE = "cp ../../../good.cdb morercpthosts.cdb"
+
+
+def test_qmail_newmrh_is_called(qmail, newmrh):
+    planned = newmrh(MAKE)
+    assert planned.compile
+    qmail_control.carry_out(Host(), planned)
+    assert qmail.read("morercpthosts") == "b.example\n"
+    assert not newmrh(MAKE).changed
+
+
+@pytest.mark.parametrize("old", [None, made_cdb([b"a.example"])])
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (MAKE + "; echo disk full >&2; exit 111", "qmail-newmrh: disk full"),
+        ("cp ../../../old.cdb morercpthosts.cdb", "qmail-newmrh ended well, and .* is not what"),
+        (": > morercpthosts.cdb", "qmail-newmrh ended well"),
+    ],
+)
+def test_qmail_newmrh_fails(qmail, newmrh, old, script, reason):
+    qmail.write(morercpthosts="a.example\n")
+    made = qmail.control / "morercpthosts.cdb"
+    (qmail.root / "old.cdb").write_bytes(made_cdb([b"a.example"]))
+    if old:
+        made.write_bytes(old)
+    with pytest.raises(ControlError, match=reason + "(?s:.*)files from before are back"):
+        qmail_control.carry_out(Host(), newmrh(script))
+    assert qmail.read("morercpthosts") == "a.example\n"
+    assert (made.read_bytes() if made.exists() else None) == old
+
+
+def test_the_database_comes_back_with_its_text(qmail, newmrh):
+    """When qmail-newmrh did well, and qmail-send does not take another file over."""
+    planned = newmrh(MAKE)
+    nobody = qmail_control.Service("init", str(qmail.bin / "nothing"), 0)
+    planned = planned._replace(service=nobody, action="restart")
+    with pytest.raises(ControlError, match="files from before are back"):
+        qmail_control.carry_out(Host(), planned)
+    assert not (qmail.control / "morercpthosts").exists()
+    assert not (qmail.control / "morercpthosts.cdb").exists()
+
+
+def test_what_is_compiled(qmail):
     qmail.write(morercpthosts="# c\nA.example\n")
-    qmail.answers(**{"/var/qmail/bin/qmail-newmrh": {"rc": 0}})
     planned = qmail.plan({"morercpthosts": ["a.example"]})
     assert planned.compile and not planned.writes
     assert planned.files == ["/var/qmail/control/morercpthosts.cdb"]
-    qmail_control.carry_out(qmail.host, planned)
     (qmail.control / "morercpthosts.cdb").write_bytes(made_cdb([b"a.example"]))
     assert not qmail.plan({"morercpthosts": ["a.example"]}).changed
     assert qmail.plan({"morercpthosts": ["a.example", "b.example"]}).compile
     (qmail.control / "morercpthosts.cdb").write_bytes(b"torn")
     assert qmail.plan({"morercpthosts": ["a.example"]}).compile
     assert qmail.change(absent=["morercpthosts"]) == ["morercpthosts", "morercpthosts.cdb"]
-
-
-def test_what_cannot_be_compiled_is_taken_back(qmail):
-    qmail.write(morercpthosts="a.example\n")
-    qmail.answers(**{"/var/qmail/bin/qmail-newmrh": {"rc": 111, "stderr": "fatal: disk full\n"}})
-    planned = qmail.plan({"morercpthosts": ["b.example"]})
-    with pytest.raises(ControlError, match="qmail-newmrh: fatal: disk full"):
-        qmail_control.carry_out(qmail.host, planned)
-    assert qmail.read("morercpthosts") == "a.example\n"
 
 
 def test_secrets_are_in_no_diff(qmail):
