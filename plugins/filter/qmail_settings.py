@@ -54,7 +54,8 @@ def qmail_settings(given: dict[str, Any]) -> dict[str, Any]:
         )
     append = [name for name in append if name not in given["complete"]]
     try:
-        qmail_control.need_values(given["control"], given["absent"], append)
+        files = qmail_control.with_secrets(given["control"], given["secrets"])
+        qmail_control.need_values(files, given["absent"], append)
         if given["rules"]:
             rules = tcp_rules.rules_of(
                 [_entry(entry) for entry in given["rules"]],

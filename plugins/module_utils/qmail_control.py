@@ -556,6 +556,29 @@ def plan(
     return Plan(home, tuple(writes), tuple(removals), stale, service, action)
 
 
+def with_secrets(files: Mapping[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+    """Return control files together with those that nobody is to see.
+
+    Args:
+        files: name to value.
+        secrets: name to value of files of patches, whose text is shown nowhere.
+
+    Raises:
+        ControlError: a file is in both, or is one of qmail's own, which are shown.
+    """
+    for name in secrets:
+        if name in files:
+            raise ControlError(
+                "{0} is in files and in secrets; allowed: one of the two".format(name)
+            )
+        if name in FILES:
+            raise ControlError(
+                "secrets: {0}; allowed: files of patches, as qmail's own hold no secret. It goes into "
+                "files".format(name)
+            )
+    return {**files, **secrets}
+
+
 def need_values(
     files: Mapping[str, Any], absent: Sequence[str], append: Sequence[str]
 ) -> dict[str, list[str]]:

@@ -34,6 +34,13 @@ options:
     description:
       - Name of a control file to its value, a text or number, or a list for a file that is one.
       - A file that is not qmail's own is written as it is given, if a program of this build reads it.
+      - Ansible shows the options of a task with C(-vvv), and writes them into the log of the host. Put
+        files with a password into O(secrets).
+    type: dict
+    default: {}
+  secrets:
+    description:
+      - As O(files), for files of patches that hold a password.
     type: dict
     default: {}
   absent:
@@ -56,7 +63,9 @@ options:
     type: bool
     default: true
 notes:
-  - The files from before are kept beside the new ones. Mode and owner stay.
+  - The files from before are kept beside the new ones. Mode and owner stay. A new file has 0644, since
+    qmail's programs, which are several users, have to read it; give one with a password a narrower mode
+    that fits the program that reads it.
   - A C(qmail-send) that is told to restart ends when its deliveries are done, which may take minutes.
   - Neither the queue nor a message is touched.
 extends_documentation_fragment:
@@ -133,6 +142,7 @@ def main() -> None:
         argument_spec={
             "qmail_home": {"type": "path", "default": "/var/qmail"},
             "files": {"type": "dict", "default": {}},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
             "absent": {"type": "list", "elements": "str", "default": []},
             "append": {
                 "type": "list",
@@ -150,7 +160,7 @@ def main() -> None:
         planned = qmail_control.plan(
             host,
             params["qmail_home"],
-            params["files"],
+            qmail_control.with_secrets(params["files"], params["secrets"]),
             params["absent"],
             params["append"],
             params["activate"],

@@ -13,6 +13,7 @@ settings = FilterModule().filters()["qmail_settings"]
 def given(**more):
     return {
         "control": {},
+        "secrets": {},
         "absent": [],
         "complete": [],
         "rules": [],
@@ -45,6 +46,8 @@ def test_which_lists_others_write_as_well(more, append):
     [
         ({"control": {"databytes": "10M"}}, "qmail_control: databytes is '10M'; allowed: "),
         ({"absent": ["rcpthosts"]}, "qmail_control: absent: rcpthosts"),
+        ({"secrets": {"me": "a.example"}}, "qmail_control: secrets: me; allowed: files of patches"),
+        ({"secrets": {"login": "x"}, "absent": ["login"]}, "login is in files and in absent"),
         ({"complete": ["locals"]}, "qmail_control_complete: locals; allowed: badmailfrom, rcpt"),
         ({"rules": [{"addresses": ["::1"]}]}, "qmail_rules: address '::1': it is IPv6"),
         ({"rules": [{"addresses": ["10."], "relay": True}], "expect": {"11.1.1.1": "relay"}},
