@@ -460,7 +460,7 @@ def _pop_in_force(host: Host, cdb: str, text: str, pop: str) -> bool:
         text: the rules without it, as they are on the host.
         pop: those of open-smtp, see :func:`pop_rules`.
     """
-    own = {line.partition(":")[0] for line in text.splitlines()}
+    own = {key for line in text.splitlines() for key in keys(line.partition(":")[0])}
     try:
         made = {key.decode("latin-1") for key, _value in Cdb(host.read_bytes(cdb) or b"")}
     except CdbError:

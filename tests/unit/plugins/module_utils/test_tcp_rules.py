@@ -355,8 +355,8 @@ def test_who_logged_in_long_ago_does_not(place, vpopmail):
 
 @needs_programs
 def test_rules_that_vpopmail_does_not_compile_get_none_of_its_addresses(place, vpopmail):
-    wanted = rules(relay("127."), {"addresses": ["203.0.113.9"]})
-    more = vpopmail(compiled=False, a7=0, a9=0)
+    wanted = rules(relay("127."), {"addresses": ["203.0.113.9", "203.0.113.20-29"]})
+    more = vpopmail(compiled=False, a7=0, a9=0, a25=0)
     # No compiled rules yet, and then ours, which have one of the addresses for another reason.
     for _time in range(2):
         tcp_rules.carry_out(Host(), place(wanted, **more))
