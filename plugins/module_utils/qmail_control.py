@@ -388,7 +388,7 @@ class Service(NamedTuple):
             return ["kill", "-HUP", str(self.pid)]
         if self.kind == "systemd" and self.always:
             # A restart would end deliveries, too; by itself, qmail-send ends when they are done.
-            return ["systemctl", "kill", "--kill-who=main", "--signal=TERM", self.place]
+            return ["kill", "-TERM", str(self.pid)]
         if self.kind == "systemd":
             return ["systemctl", "restart", self.place]
         if self.kind == "init":
@@ -401,11 +401,10 @@ class Service(NamedTuple):
         Args:
             action: what it was told.
         """
-        command = self.command(action)
-        if self.kind != "systemd" or action != RESTART:
-            return [command]
-        # A unit that failed too often is not started, and one that runs gets no signal.
-        start = "start" if self.always else "restart"
+        if self.kind != "systemd":
+            return [self.command(action)]
+        # Its process is gone or another; a unit that failed too often is not started without the first.
+        start = "restart" if action == RESTART and not self.always else "start"
         return [["systemctl", "reset-failed", self.place], ["systemctl", start, self.place]]
 
 
