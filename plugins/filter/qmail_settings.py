@@ -52,6 +52,11 @@ def qmail_settings(given: dict[str, Any]) -> dict[str, Any]:
             f"qmail_control_complete: {', '.join(unknown)}; allowed: "
             f"{', '.join([*qmail_control.APPENDED, *VPOPMAIL])}, as other lists are complete anyway"
         )
+    if given["assign_complete"] and not given["assign"]:
+        raise AnsibleFilterError(
+            "qmail_assign_complete is true and qmail_assign is empty; allowed: name every assignment, or "
+            "leave qmail_assign_complete"
+        )
     append = [name for name in append if name not in given["complete"]]
     try:
         files = qmail_control.with_secrets(given["control"], given["secrets"])

@@ -20,6 +20,8 @@ def given(**more):
         "default": "allow",
         "default_variables": {},
         "expect": {},
+        "assign": [],
+        "assign_complete": False,
         "vpopmail": False,
         **more,
     }
@@ -45,6 +47,7 @@ def test_which_lists_others_write_as_well(more, append):
     ("more", "message"),
     [
         ({"control": {"databytes": "10M"}}, "qmail_control: databytes is '10M'; allowed: "),
+        ({"assign_complete": True}, "qmail_assign_complete is true and qmail_assign is empty; all"),
         ({"absent": ["rcpthosts"]}, "qmail_control: absent: rcpthosts"),
         ({"secrets": {"me": "a.example"}}, "qmail_control: secrets: me; allowed: files of patches"),
         ({"secrets": {"login": "x"}, "absent": ["login"]}, "login is in files and in absent"),
