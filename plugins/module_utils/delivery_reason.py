@@ -212,6 +212,15 @@ KINDS = (
         "smtp_tls_policy_maps.",
     ),
     _kind(
+        "no_domain",
+        SENDER,
+        "couldn't find any host named|domain not found|host unknown|unknown host|"
+        "name or service not known|host or domain name not found|unrouteable|domain does not exist",
+        r"5\.(?:1\.2|4\.[34])",
+        "The recipient's domain is not in the DNS, or has no server for mail.",
+        "Correct the address; if it is right, ask this server's resolver: dig DOMAIN MX.",
+    ),
+    _kind(
         "user_unknown",
         SENDER,
         "user unknown|unknown user|no such user|no such recipient|no such mailbox|no mailbox here|"
@@ -222,15 +231,6 @@ KINDS = (
         r"[45]\.1\.[136]|5\.2\.1",
         "There is no such mailbox at the receiver.",
         "Correct the address; if the domain is this server's own, make the mailbox or an alias.",
-    ),
-    _kind(
-        "no_domain",
-        SENDER,
-        "couldn't find any host named|domain not found|host unknown|unknown host|"
-        "name or service not known|host or domain name not found|unrouteable",
-        r"5\.(?:1\.2|4\.[34])",
-        "The recipient's domain is not in the DNS, or has no server for mail.",
-        "Correct the address; if it is right, ask this server's resolver: dig DOMAIN MX.",
     ),
     _kind(
         "dns",
@@ -352,6 +352,9 @@ _FINE = {
     QUEUED: _kind("queued", SERVER, "", "", "The message waits in the queue.", "Wait."),
 }
 
+# Who says something, when it is a part of this server.
+_OWN_PART = re.compile(r"\[private/|(?<![\d.])127\.\d+\.\d+\.\d+|\[::1\]")
+
 # All that Postfix says then; a server that says the same of itself says more around it.
 _OWN_ADDRESS_TEXT = "server configuration error"
 _OWN_ADDRESS = _kind(
@@ -387,9 +390,14 @@ def of(status: str, dsn: str, reason: str) -> Kind:
     if status == EXPIRED:
         return _EXPIRED
     text = reason.lower()
+    speaker, said, _words = text.partition(" said: ")
+    # A server elsewhere says of itself what this one says of its parts.
+    passed_by = ("own_service", "own_files") if said and not _OWN_PART.search(speaker) else ()
     if text == _OWN_ADDRESS_TEXT:
         return _OWN_ADDRESS
     for kind in KINDS[:-1]:
+        if kind.name in passed_by:
+            continue
         for word in kind.words:
             if word in text:
                 return kind
