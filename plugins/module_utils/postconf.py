@@ -400,7 +400,9 @@ def _copy(host: Host, directory: str) -> Iterator[str]:
 def _postconf(host: Host, directory: str, *words: str) -> str:
     answer = host.run(["postconf", "-c", directory, *words])
     if answer.rc != 0:
-        raise PostconfError("postconf refuses it: {0}".format(_reason(answer.stderr)))
+        # Here it is a copy.
+        said = _reason(answer.stderr).replace(directory + "/", "")
+        raise PostconfError("postconf refuses it: {0}".format(said))
     return answer.stdout
 
 
@@ -501,12 +503,40 @@ def _refuse_unused(host: Host, copy: str, unused: set[tuple[str, str]]) -> None:
 
 
 def _check(host: Host, copy: str) -> None:
-    began = time.time()
-    answer = host.run(["postfix", "-c", copy, "check"], timeout=_TIMEOUT)
-    if answer.rc != 0:
-        # Older releases tell the log only, unless a terminal is there to be told.
-        said = answer.stderr.strip() or _fatal(host, began)
-        raise PostconfError("Postfix refuses it: {0}".format(_reason(said).replace(copy + "/", "")))
+    """Have ``postfix check`` look at a copy, with an empty queue of its own.
+
+    It makes directories that are missing, moves messages to where ``hash_queue_depth`` wants them and
+    removes temporary files, which must not happen to mail that waits.
+    """
+    names = ("queue_directory", "data_directory", "mail_owner")
+    values = parse_values(_postconf(host, copy, "-x", *names))
+    for name in names[:2]:
+        if not values[name].startswith("/"):
+            raise PostconfError(
+                "{0} is {1!r}; allowed: an absolute path".format(name, values[name])
+            )
+    trial = tempfile.mkdtemp(prefix="mailhost-postfix-")
+    try:
+        config, queue, data = (os.path.join(trial, name) for name in ("config", "queue", "data"))
+        shutil.copytree(copy, config)
+        for path, mode in ((queue, 0o755), (data, 0o700)):
+            os.mkdir(path)
+            os.chmod(path, mode)
+        # Postfix itself says that there is no such user.
+        with contextlib.suppress(LookupError):
+            shutil.chown(data, values["mail_owner"])
+        own = ("queue_directory = " + queue, "data_directory = " + data)
+        _postconf(host, config, "-e", *own)
+        began = time.time()
+        answer = host.run(["postfix", "-c", config, "check"], timeout=_TIMEOUT)
+        if answer.rc != 0:
+            # Older releases tell the log only, unless a terminal is there to be told.
+            said = _reason(answer.stderr.strip() or _fatal(host, began))
+            said = said.replace(queue, values["queue_directory"])
+            said = said.replace(data, values["data_directory"]).replace(config + "/", "")
+            raise PostconfError("Postfix refuses it: {0}".format(said))
+    finally:
+        shutil.rmtree(trial, ignore_errors=True)
 
 
 def _activate(host: Host, directory: str, action: str) -> str:

@@ -16,8 +16,9 @@ description:
     and everything that is not named stay.
   - Compared is what is in force, so a value that is Postfix's default anyway is not written, and blanks
     do not matter.
-  - What is wanted is put into a copy and looked at with C(postfix check) first. Parameters that this
-    Postfix does not know, and that nothing refers to, are refused.
+  - What is wanted is put into a copy and looked at with C(postfix check) first, with an empty queue so
+    that the real one is not touched. Parameters that this Postfix does not know, and that nothing
+    refers to, are refused.
   - A running Postfix is reloaded, or stopped and started where a parameter needs it
     (C(inet_interfaces), C(inet_protocols) and those that C(master) takes over at start). When it does
     not run with the change, the files from before come back, and the task fails.

@@ -4,9 +4,15 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import sys
+import tempfile
+
 import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import postconf
 from ansible_collections.postmaster.mailhost.plugins.module_utils.file_write import Change
+from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
 from ansible_collections.postmaster.mailhost.plugins.module_utils.postconf import PostconfError
 
 # What postconf 3.10 says of three services.
@@ -40,6 +46,86 @@ OPTIONS = """\
 submission/inet/smtpd_tls_security_level = encrypt
 submission/inet/mynetworks = 192.0.2.0/24 ::1
 """
+
+# What stands in for postconf: values of main.cf and of the two services that the tests need.
+POSTCONF = r"""#!{python}
+import sys
+words = sys.argv[3:]
+main, master = sys.argv[2] + "/main.cf", sys.argv[2] + "/master.cf"
+values = dict(line.strip().split(" = ", 1) for line in open(main))
+entries = [line.split() for line in open(master)]
+if words[0] == "-M" and words[1:2] == ["-X"]:
+    entries = [entry for entry in entries if entry[0] + "/" + entry[1] != words[2]]
+    open(master, "w").writelines(" ".join(entry) + "\n" for entry in entries)
+elif words[0] in ("-e", "-X"):
+    for word in words[1:]:
+        name, _mark, value = word.partition(" = ")
+        if name == "relayhost" and value == "[":
+            sys.exit("postconf: fatal: " + main + ", line 1: bad string")
+        values.pop(name, None)
+        if words[0] == "-e":
+            values[name] = value
+    open(main, "w").writelines("%s = %s\n" % pair for pair in values.items())
+elif words[0] == "-F":
+    for entry in entries:
+        names = "service type private unprivileged chroot wakeup process_limit".split()
+        for name, value in zip(names + ["command"], entry[:7] + [" ".join(entry[7:])]):
+            print("%s/%s/%s = %s" % (entry[0], entry[1], name, value))
+elif words[0] == "-P":
+    for entry in entries:
+        for word in entry:
+            if "=" in word:
+                print("%s/%s/%s = %s" % (entry[0], entry[1], *word.split("=", 1)))
+elif words[0] == "-x" or not words[0].startswith("-"):
+    for name in words:
+        if name in values:
+            print("%s = %s" % (name, values[name]))
+else:
+    print("\n".join("%s = %s" % pair for pair in values.items()))
+"""
+# And for postfix: its check makes what is missing in the queue, and removes what is temporary.
+POSTFIX = """#!{python}
+import os, sys
+if sys.argv[3] == "status":
+    sys.exit(1)
+values = dict(line.strip().split(" = ", 1) for line in open(sys.argv[2] + "/main.cf"))
+queue, data = values["queue_directory"], values["data_directory"]
+mode = "%o" % (os.stat(queue).st_mode & 0o777)
+print(sys.argv[2], queue, mode, "%o" % (os.stat(data).st_mode & 0o777), file=open("{log}", "a"))
+os.makedirs(queue + "/deferred", exist_ok=True)
+for name in os.listdir(queue):
+    if name.startswith("tmp."):
+        os.remove(queue + "/" + name)
+if values.get("relayhost") == "bad":
+    sys.exit("postfix: fatal: " + sys.argv[2] + "/main.cf is bad for " + queue + " and " + data)
+"""
+
+
+@pytest.fixture
+def postfix(tmp_path, monkeypatch):
+    """Return a function: further lines of main.cf, lines of master.cf -> its configuration."""
+    for name, text in (("postconf", POSTCONF), ("postfix", POSTFIX)):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        text = text.replace("{python}", sys.executable).replace("{log}", str(tmp_path / "log"))
+        program.write_text(text)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+
+    def make(main="", master=""):
+        for name in ("etc", "queue", "data"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "queue" / "tmp.1").write_text("mail that arrives")
+        (tmp_path / "etc" / "main.cf").write_text(
+            f"queue_directory = {tmp_path}/queue\ndata_directory = {tmp_path}/data\n"
+            f"daemon_directory = /usr\nmail_owner = {getpass.getuser()}\n{main}"
+        )
+        (tmp_path / "etc" / "master.cf").write_text(master)
+        return str(tmp_path / "etc")
+
+    return make
 
 
 def services():
@@ -166,6 +252,40 @@ def test_passwords_in_values_are_not_shown():
     shown = postconf.result(postconf.Plan("/etc/postfix", files, (), (), False))
     assert "hunter2" not in str(shown)
     assert shown["diff"][0]["after"] == "smtp_sasl_password_maps = static:********\n"
+
+
+def test_the_check_does_not_touch_the_queue(postfix, tmp_path):
+    directory = postfix()
+    planned = postconf.plan(Host(), directory, {"relayhost": "[h]"}, [], [])
+    assert planned.parameters == ("relayhost",)
+    # Nor does the file that will be written know of the other one.
+    assert f"queue_directory = {tmp_path}/queue\n" in planned.files[0].after.decode()
+    config, queue, *modes = (tmp_path / "log").read_text().split()
+    assert (config == directory, queue == f"{tmp_path}/queue", modes) == (
+        False,
+        False,
+        ["755", "700"],
+    )
+    assert os.listdir(f"{tmp_path}/queue") == ["tmp.1"]
+    assert os.listdir(f"{tmp_path}/tmp") == []
+
+
+def test_what_the_check_says_names_the_real_paths(postfix, tmp_path):
+    directory = postfix()
+    with pytest.raises(PostconfError) as refused:
+        postconf.plan(Host(), directory, {"relayhost": "bad"}, [], [])
+    assert str(refused.value) == (
+        f"Postfix refuses it: main.cf is bad for {tmp_path}/queue and {tmp_path}/data"
+    )
+    with pytest.raises(PostconfError, match="refuses it: main.cf, line 1: bad string"):
+        postconf.plan(Host(), directory, {"relayhost": "["}, [], [])
+    assert os.listdir(f"{tmp_path}/tmp") == []
+
+
+def test_a_queue_without_an_absolute_path(postfix):
+    directory = postfix()
+    with pytest.raises(PostconfError, match="data_directory is 'x'; allowed: an absolute path"):
+        postconf.plan(Host(), directory, {"data_directory": "x"}, [], [])
 
 
 @pytest.mark.parametrize(
