@@ -364,8 +364,12 @@ def result(planned: Plan) -> dict[str, Any]:
 
 
 def _masked(diff: Mapping[str, str]) -> dict[str, str]:
-    # Passwords belong into tables; these two kinds hold them in main.cf itself.
-    table = re.compile(r"(\w*password_maps\s*=.*?\b(?:static|inline):).*")
+    # Passwords belong into tables; these two kinds hold them in the file itself, under any name that
+    # smtp_sasl_password_maps may refer to. Lines that begin with a blank continue the one before, also
+    # behind comments and empty lines.
+    table = re.compile(
+        r"(^[^\n]*?\b(?:static|inline):)[^\n]*(?:(?:\n(?:#[^\n]*)?)*\n[ \t][^\n]*)*", re.MULTILINE
+    )
     return {name: table.sub(r"\1********", text) for name, text in diff.items()}
 
 

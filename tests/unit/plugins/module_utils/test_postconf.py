@@ -254,6 +254,25 @@ def test_passwords_in_values_are_not_shown():
     assert shown["diff"][0]["after"] == "smtp_sasl_password_maps = static:********\n"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = b\nsmtp_sasl_password_maps = inline:{\n  {[h]:587=user:hunter2}\n  }\nrelayhost = [h]\n",
+        "smtp_sasl_password_maps = $pw\npw = static:user:hunter2\nrelayhost = [h]\n",
+        "smtp_sasl_password_maps =\n\tstatic:user:hunter2\nrelayhost = [h]\n",
+        "pw = inline:{\n# of the relay\n\n  {[h]:587=user:hunter2}}\nrelayhost = [h]\n",
+        "#pw = static:user:hunter2\nrelayhost = [h]\n",
+        "s unix - - - - - smtp\n  -o pw=static:user:hunter2\nrelayhost = [h]\n",
+    ],
+)
+def test_passwords_are_not_shown_wherever_they_stand(text):
+    files = (Change("/etc/postfix/main.cf", b"", text.encode(), 0o644, 0o644),)
+    shown = postconf.result(postconf.Plan("/etc/postfix", files, (), (), False))
+    assert "hunter2" not in str(shown)
+    # What comes behind it is.
+    assert shown["diff"][0]["after"].endswith("********\nrelayhost = [h]\n")
+
+
 def test_the_check_does_not_touch_the_queue(postfix, tmp_path):
     directory = postfix()
     planned = postconf.plan(Host(), directory, {"relayhost": "[h]"}, [], [])
