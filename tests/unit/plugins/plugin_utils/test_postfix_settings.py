@@ -109,6 +109,15 @@ def test_aliases_and_what_a_profile_does_not_need():
     assert not set(result["absent"]) & set(result["parameters"])
 
 
+def test_the_password_goes_when_postfix_does_not_look_for_it_any_more():
+    tasks = yaml.safe_load((ROLE / "tasks" / "configuration.yml").read_text())
+    names = [task["name"] for task in tasks]
+    assert names.index("Password for the smarthost") < names.index("Parameters and services")
+    assert names.index("Parameters and services") < names.index(
+        "No password that is not used any more"
+    )
+
+
 def test_a_parameter_without_value_is_the_default():
     result = made(parameters={"message_size_limit": None, "delay_warning_time": "4h"})
     assert "message_size_limit" in result["absent"]
