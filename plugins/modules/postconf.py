@@ -171,7 +171,7 @@ backup_files:
   returned: success
   type: list
   elements: str
-  sample: [/etc/postfix/main.cf.4711.2026-11-21@10:15:00~]
+  sample: [/etc/postfix/main.cf.20261121T101500Z~]
 """
 
 from ansible.module_utils.basic import AnsibleModule
