@@ -36,8 +36,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(parameters), C(if_known) and C(services) as M(postmaster.mailhost.postconf) takes them, and
-      C(tables), name of a lookup table to its text.
+    - C(parameters), C(if_known), C(absent), C(absent_if) and C(services) as
+      M(postmaster.mailhost.postconf) takes them, and C(tables), name of a lookup table to its text.
   type: dict
 """
 

@@ -230,6 +230,46 @@ def wanted_service(entry: Mapping[str, Any], present: Service | None) -> Service
     return Service(name, kind, tuple(columns), command, options)
 
 
+def has_options(service: Service, options: Mapping[str, Any] | None) -> bool:
+    """Whether a service of master.cf has all of these parameters with these values.
+
+    Args:
+        service: the entry.
+        options: parameter to value, see :func:`value_text`; None or empty is always true.
+    """
+    return all(
+        name in service.options and same_value(service.options[name], value_text(name, value))
+        for name, value in (options or {}).items()
+    )
+
+
+def matching(absent_if: Sequence[Mapping[str, Any]], explicit: Mapping[str, str]) -> list[str]:
+    """Return the parameters that go because one of them has a certain value.
+
+    Args:
+        absent_if: keys ``parameter``, ``matches`` (regular expression for its whole value, in which
+            blanks are single ones) and ``also`` (names of those that go with it, or None).
+        explicit: what stands in main.cf, name to value.
+
+    Raises:
+        PostconfError: an expression cannot be used.
+    """
+    names: list[str] = []
+    for entry in absent_if:
+        try:
+            pattern = re.compile(entry["matches"])
+        except re.error as error:
+            raise PostconfError(
+                "absent_if: {0}: matches is {1!r}; allowed: a regular expression ({2})".format(
+                    entry["parameter"], entry["matches"], error
+                )
+            ) from None
+        value = explicit.get(entry["parameter"])
+        if value is not None and pattern.fullmatch(" ".join(value.split())):
+            names += [entry["parameter"], *(entry["also"] or ())]
+    return names
+
+
 class Plan(NamedTuple):
     """What is to be done; ``changed``, diff and the work come from it alone.
 
@@ -267,6 +307,7 @@ def plan(
     absent: Sequence[str],
     services: Sequence[Mapping[str, Any]],
     if_known: Sequence[str] = (),
+    absent_if: Sequence[Mapping[str, Any]] = (),
 ) -> Plan:
     """Compare a configuration with what is wanted, and try that out on a copy.
 
@@ -275,19 +316,26 @@ def plan(
         directory: where ``main.cf`` and ``master.cf`` are.
         parameters: name to value, see :func:`value_text`.
         absent: parameters that are to have Postfix's default.
-        services: entries of master.cf, see :func:`wanted_service`; with ``state: absent`` they go.
+        services: entries of master.cf, see :func:`wanted_service`; with ``state: absent`` they go,
+            where ``options`` are given only if they have these.
         if_known: parameters that are passed by where this release of Postfix does not have them.
+        absent_if: what goes only if it is as described, see :func:`matching`.
 
     Raises:
         PostconfError: Postfix is not there, or refuses it; the text says which name is wrong.
         file_write.FileWriteError: a file cannot be read.
     """
     wanted = {name: value_text(name, value) for name, value in parameters.items()}
-    for name in [*wanted, *absent]:
+    maybe = [name for entry in absent_if for name in [entry["parameter"], *(entry["also"] or ())]]
+    for name in [*wanted, *absent, *maybe]:
         _need_name("parameters", name)
-    both = sorted(set(wanted) & set(absent))
-    if both:
-        raise PostconfError("{0}: named in parameters and in absent".format(", ".join(both)))
+    for option, names in (("absent", absent), ("absent_if", maybe)):
+        both = sorted(set(wanted) & set(names))
+        if both:
+            raise PostconfError(
+                "{0}: named in parameters and in {1}".format(", ".join(both), option)
+            )
+    matching(absent_if, {})
     if not host.which("postconf"):
         raise PostconfError("Postfix is not installed: there is no program postconf")
     for name in ("main.cf", "master.cf"):
@@ -301,7 +349,9 @@ def plan(
             for name in set(if_known) - set(known):
                 wanted.pop(name, None)
         before = _unused(host, copy)
-        moved = _set_parameters(host, copy, wanted, absent, parameters)
+        explicit = parse_values(_postconf(host, copy, "-n"))
+        gone = [name for name in [*absent, *matching(absent_if, explicit)] if name in explicit]
+        moved = _set_parameters(host, copy, wanted, explicit, sorted(set(gone)), parameters)
         altered = _set_services(host, copy, services)
         if moved or altered:
             _refuse_unused(host, copy, _unused(host, copy) - before)
@@ -420,10 +470,10 @@ def _set_parameters(
     host: Host,
     copy: str,
     wanted: Mapping[str, str],
-    absent: Sequence[str],
+    explicit: Mapping[str, str],
+    gone: list[str],
     given: Mapping[str, Any],
 ) -> list[str]:
-    explicit = parse_values(_postconf(host, copy, "-n"))
     # Names that Postfix does not know are no error here: it may know them once they are set.
     present = parse_values(_postconf(host, copy, *wanted)) if wanted else {}
     present.update(explicit)
@@ -433,7 +483,6 @@ def _set_parameters(
         if name not in present
         or not same_value(present[name], value, isinstance(given[name], (list, tuple)))
     ]
-    gone = [name for name in absent if name in explicit]
     if edits:
         _postconf(host, copy, "-e", *edits)
     if gone:
@@ -454,7 +503,7 @@ def _set_services(host: Host, copy: str, services: Sequence[Mapping[str, Any]]) 
             raise PostconfError("services: {0} is named twice".format(key))
         seen.add(key)
         if entry.get("state") == "absent":
-            if key in present:
+            if key in present and has_options(present[key], entry.get("options")):
                 _postconf(host, copy, "-M", "-X", key)
                 changed.append(key)
             continue

@@ -43,6 +43,30 @@ options:
     type: list
     elements: str
     default: []
+  absent_if:
+    description:
+      - Parameters that are to have Postfix's default if they have a certain value in C(main.cf), and
+        stay as they are otherwise.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      parameter:
+        description:
+          - Whose value is looked at.
+        type: str
+        required: true
+      matches:
+        description:
+          - A regular expression that the whole value matches. Several blanks count as one.
+        type: str
+        required: true
+      also:
+        description:
+          - Parameters that go together with it, whatever their values are.
+        type: list
+        elements: str
+        default: []
   services:
     description:
       - Entries of C(master.cf). Others stay as they are.
@@ -63,7 +87,8 @@ options:
         default: inet
       state:
         description:
-          - V(absent) removes the entry.
+          - V(absent) removes the entry; with O(services[].options), only one that has all of these with
+            these values.
         type: str
         choices: [present, absent]
         default: present
@@ -136,6 +161,11 @@ EXAMPLES = r"""
     # Postfix has it since 3.7.
     if_known: [smtp_bind_address_enforce]
     absent: [relayhost]
+    # Somebody else's login stays.
+    absent_if:
+      - parameter: smtp_sasl_password_maps
+        matches: texthash:/etc/postfix/mailhost/sasl_passwd
+        also: [smtp_sasl_auth_enable, smtp_sasl_security_options]
 
 - name: Submission
   postmaster.mailhost.postconf:
@@ -186,6 +216,16 @@ def main() -> None:
             "parameters": {"type": "dict", "default": {}},
             "if_known": {"type": "list", "elements": "str", "default": []},
             "absent": {"type": "list", "elements": "str", "default": []},
+            "absent_if": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "parameter": {"type": "str", "required": True},
+                    "matches": {"type": "str", "required": True},
+                    "also": {"type": "list", "elements": "str", "default": []},
+                },
+            },
             "services": {
                 "type": "list",
                 "elements": "dict",
@@ -219,6 +259,7 @@ def main() -> None:
             params["absent"],
             params["services"],
             params["if_known"],
+            params["absent_if"],
         )
         if planned.changed and not module.check_mode:
             backups = postconf.carry_out(host, planned, params["activate"])

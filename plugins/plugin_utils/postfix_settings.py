@@ -27,28 +27,51 @@ _TABLE = "texthash:" + TABLES + "/"
 
 _LOOPBACK = ["127.0.0.0/8", "[::1]/128"]
 
-# What a profile sets and another one does not.
-_MANAGED = (
-    "address_verify_positive_expire_time",
-    "local_transport",
-    "mailbox_transport",
-    "relay_recipient_maps",
-    "smtp_sasl_password_maps",
-    "smtp_sasl_security_options",
-    "smtp_tls_mandatory_protocols",
-    "smtpd_helo_required",
-    "smtpd_recipient_restrictions",
-    "smtpd_tls_cert_file",
-    "smtpd_tls_key_file",
-    "smtpd_tls_mandatory_protocols",
-    "smtpd_tls_security_level",
-    "transport_maps",
-    "unverified_recipient_reject_code",
-    "virtual_alias_maps",
-)
-
 # Spelt so that Postfix before 3.6 knows it, too. RFC 8996 withdraws TLS 1.0 and 1.1.
 _OLD_TLS = "!SSLv2, !SSLv3, !TLSv1, !TLSv1.1"
+
+_NO_LOCAL_DELIVERY = "error:local delivery is disabled"
+
+_RECIPIENTS = ("permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination")
+
+# A value of a parameter that names a table of the role.
+_OURS = r".*\b" + re.escape(_TABLE) + ".*"
+
+# What a profile sets and another one does not: parameter, the values that it got from the role, and
+# what goes with it. With other values it is the administrator's own, and stays.
+_MANAGED = (
+    ("local_transport", re.escape(_NO_LOCAL_DELIVERY), ()),
+    ("relay_recipient_maps", _OURS, ()),
+    (
+        "smtp_sasl_password_maps",
+        _OURS,
+        # Postfix refuses to send when it is to log in and has no passwords.
+        ("smtp_sasl_auth_enable", "smtp_sasl_security_options"),
+    ),
+    ("smtp_tls_mandatory_protocols", re.escape(_OLD_TLS), ()),
+    ("smtpd_helo_required", "yes", ()),
+    (
+        "smtpd_recipient_restrictions",
+        re.escape(", ".join(_RECIPIENTS))
+        + r"(, reject_rbl_client [^\s,]+=127\.[^\s,]+)*(, reject_unverified_recipient)?",
+        (),
+    ),
+    ("smtpd_tls_mandatory_protocols", re.escape(_OLD_TLS), ()),
+    ("smtpd_tls_security_level", "may|none", ()),
+    (
+        "transport_maps",
+        _OURS,
+        ("address_verify_positive_expire_time", "unverified_recipient_reject_code"),
+    ),
+    ("virtual_alias_maps", _OURS, ()),
+)
+
+# The same for what the administrator names: parameter and setting.
+_NAMED = (
+    ("mailbox_transport", "mailbox_transport"),
+    ("smtpd_tls_cert_file", "tls_certificate"),
+    ("smtpd_tls_key_file", "tls_key"),
+)
 
 # Nobody outside can answer to these: RFC 1918, RFC 6598, RFC 4193, and link-local ones.
 _INTERNAL = [
@@ -81,7 +104,8 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         dict: ``parameters`` (name to value), ``absent`` (parameters that are to have Postfix's
-        default), ``if_known`` (parameters that older releases do not
+        default), ``absent_if`` (those that are, if they have a value that the role gave them; keys
+        ``parameter``, ``matches`` and ``also``), ``if_known`` (parameters that older releases do not
         have), ``services`` (entries of master.cf) and ``tables`` (file name to text; the one named
         ``sasl_passwd`` is a secret).
 
@@ -121,7 +145,7 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
         parameters.update(
             inet_interfaces="loopback-only",
             mydestination="",
-            local_transport="error:local delivery is disabled",
+            local_transport=_NO_LOCAL_DELIVERY,
             relay_domains="",
         )
     else:
@@ -132,14 +156,11 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
         parameters["smtpd_recipient_restrictions"] = _recipient_restrictions(given)
         parameters["smtpd_helo_required"] = True
         parameters.update(_server_tls(given))
-    if profile == "mail_host":
+    if profile == "mail_host" and given["mailbox_transport"]:
         parameters["mailbox_transport"] = given["mailbox_transport"]
     if profile == "backup_mx":
         parameters["relay_domains"] = list(given["backup_domains"])
         parameters["transport_maps"] = [_TABLE + "transport"]
-        parameters["relay_recipient_maps"] = (
-            [_TABLE + "relay_recipients"] if given["backup_recipients"] else []
-        )
         # What was found out is kept, so that known recipients are taken while the primary is away.
         parameters["address_verify_positive_expire_time"] = "31d"
         parameters["unverified_recipient_reject_code"] = 550
@@ -147,6 +168,8 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
             "{0} relay:{1}\n".format(domain, hop)
             for domain, hop in sorted(given["backup_domains"].items())
         )
+    if profile == "backup_mx" and given["backup_recipients"]:
+        parameters["relay_recipient_maps"] = [_TABLE + "relay_recipients"]
         tables["relay_recipients"] = "".join(
             "{0} OK\n".format(address) for address in sorted(given["backup_recipients"])
         )
@@ -161,8 +184,6 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
         tables["sasl_passwd"] = "{0} {1}:{2}\n".format(
             given["smarthost"], given["smarthost_user"], given["smarthost_password"]
         )
-    else:
-        parameters["smtp_sasl_auth_enable"] = False
     if given["aliases"]:
         # For every profile, also where nothing is delivered on the host itself.
         parameters["virtual_alias_maps"] = [_TABLE + "aliases"]
@@ -171,13 +192,12 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
             for name, to in sorted(given["aliases"].items())
         )
     parameters.update(given["parameters"])
-    # Of another profile, from an earlier run: what no setting asks for is Postfix's default.
-    absent = [name for name, value in parameters.items() if value is None] + [
-        name for name in _MANAGED if name not in parameters
-    ]
+    absent = [name for name, value in parameters.items() if value is None]
+    absent_if = _of_earlier_runs(given, parameters)
     parameters = {name: value for name, value in parameters.items() if value is not None}
     return {
         "absent": absent,
+        "absent_if": absent_if,
         "parameters": parameters,
         "if_known": ["smtp_bind_address_enforce"],
         "services": services + list(given["services"]),
@@ -185,8 +205,26 @@ def settings(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _of_earlier_runs(given: dict[str, Any], parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what another profile may have left behind, in the form of postconf's ``absent_if``."""
+    named = [
+        (name, re.escape(" ".join(given[setting].split())), ())
+        for name, setting in _NAMED
+        if given[setting]
+    ]
+    return [
+        {
+            "parameter": name,
+            "matches": values,
+            "also": [other for other in also if other not in parameters],
+        }
+        for name, values, also in (*_MANAGED, *named)
+        if name not in parameters
+    ]
+
+
 def _recipient_restrictions(given: dict[str, Any]) -> list[str]:
-    wanted = ["permit_mynetworks", "permit_sasl_authenticated", "reject_unauth_destination"]
+    wanted = list(_RECIPIENTS)
     for entry in given["dnsbl"]:
         # Without the filter, a list's error answer would reject all mail.
         wanted.append("reject_rbl_client {0}={1}".format(entry["zone"], entry["codes"]))
@@ -214,20 +252,24 @@ def _submission(given: dict[str, Any]) -> list[dict[str, Any]]:
     services = []
     for name, wrapped in (("submission", False), ("submissions", True)):
         entry: dict[str, Any] = {"service": name, "type": "inet"}
+        # Blanks and blocklists are for servers, not for people who log in.
+        known = {
+            "syslog_name": "postfix/" + name,
+            "smtpd_recipient_restrictions": "permit_sasl_authenticated,reject",
+        }
         if profile != "mail_host" or not given["submission"]:
-            entry["state"] = "absent"
+            # An administrator's own entry stays.
+            entry.update(state="absent", options=known)
         else:
             entry.update(
                 command="smtpd",
                 options={
-                    "syslog_name": "postfix/" + name,
+                    **known,
                     "smtpd_tls_security_level": "encrypt",
                     "smtpd_tls_wrappermode": wrapped,
                     "smtpd_sasl_auth_enable": True,
                     "smtpd_sasl_type": given["sasl_type"],
                     "smtpd_sasl_path": given["sasl_path"],
-                    # Blanks and blocklists are for servers, not for people who log in.
-                    "smtpd_recipient_restrictions": "permit_sasl_authenticated,reject",
                     "smtpd_relay_restrictions": "permit_sasl_authenticated,reject",
                 },
             )

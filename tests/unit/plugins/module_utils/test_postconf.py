@@ -307,6 +307,58 @@ def test_a_queue_without_an_absolute_path(postfix):
         postconf.plan(Host(), directory, {"data_directory": "x"}, [], [])
 
 
+OURS = {"parameter": "transport_maps", "matches": "texthash:/ours/.*", "also": ["mine", "other"]}
+
+
+@pytest.mark.parametrize(
+    ("main", "gone"),
+    [
+        ("transport_maps = texthash:/ours/transport\nmine = 1\n", ["mine", "transport_maps"]),
+        ("transport_maps = hash:/etc/postfix/transport\nmine = 1\n", []),
+        ("transport_maps = hash:/x, texthash:/ours/transport\nmine = 1\n", []),
+        ("mine = 1\n", []),
+    ],
+)
+def test_parameters_go_only_with_the_value_that_is_named(postfix, main, gone):
+    directory = postfix(main)
+    planned = postconf.plan(Host(), directory, {}, [], [], absent_if=[OURS])
+    assert (list(planned.parameters), planned.changed) == (gone, bool(gone))
+
+
+@pytest.mark.parametrize(
+    ("options", "gone"),
+    [
+        (None, True),
+        ({}, True),
+        ({"a": "x", "b": True}, True),
+        ({"a": "y"}, False),
+        ({"c": 1}, False),
+    ],
+)
+def test_a_service_goes_only_with_the_options_that_are_named(postfix, options, gone):
+    directory = postfix(master="submission inet n - y - - smtpd -o a=x -o b=yes\n")
+    entry = {"service": "submission", "type": "inet", "state": "absent", "options": options}
+    planned = postconf.plan(Host(), directory, {}, [], [entry])
+    assert planned.services == (("submission/inet",) if gone else ())
+    assert planned.files[1].after.decode().startswith("submission") is not gone
+
+
+@pytest.mark.parametrize(
+    ("parameters", "absent_if", "text"),
+    [
+        ({}, {"matches": "("}, r"absent_if: transport_maps: matches is '\('; allowed: a regular"),
+        ({"transport_maps": "x"}, {}, "transport_maps: named in parameters and in absent_if"),
+        ({"mine": "x"}, {}, "mine: named in parameters and in absent_if"),
+        ({}, {"also": ["a b"]}, "'a b' is no name"),
+    ],
+)
+def test_what_is_refused_of_absent_if(make_host, parameters, absent_if, text):
+    with pytest.raises(PostconfError, match=text):
+        postconf.plan(
+            make_host(), "/etc/postfix", parameters, [], [], absent_if=[{**OURS, **absent_if}]
+        )
+
+
 @pytest.mark.parametrize(
     ("parameters", "absent", "text"),
     [

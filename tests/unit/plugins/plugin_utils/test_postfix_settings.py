@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.postmaster.mailhost.plugins.module_utils import postconf
 from ansible_collections.postmaster.mailhost.plugins.plugin_utils import postfix_settings
 from ansible_collections.postmaster.mailhost.plugins.plugin_utils.postfix_settings import (
     SettingError,
@@ -105,8 +106,112 @@ def test_blocklists_count_only_what_means_a_listing():
 def test_aliases_and_what_a_profile_does_not_need():
     result = made(aliases={"root": "me@example.net", "postmaster": ["a@b.net", "c@d.net"]})
     assert result["tables"]["aliases"] == "postmaster a@b.net, c@d.net\nroot me@example.net\n"
-    assert "transport_maps" in result["absent"]
-    assert not set(result["absent"]) & set(result["parameters"])
+    assert result["absent"] == []
+    maybe = {entry["parameter"] for entry in result["absent_if"]}
+    assert "transport_maps" in maybe
+    assert not maybe & set(result["parameters"])
+
+
+CERTIFICATE = {"tls_certificate": "/c.pem", "tls_key": "/k.pem"}
+BACKUP = {
+    "profile": "backup_mx",
+    "backup_domains": {"example.org": "[mail.example.org]"},
+    "dnsbl": [{"zone": "zen.spamhaus.org", "codes": "127.0.0.[2..11]"}],
+}
+RELAY = {
+    "profile": "smarthost",
+    "smarthost": "[smtp.example.net]:587",
+    "smarthost_user": "me",
+    "smarthost_password": "secret",
+}
+
+
+def left_behind(before, **more):
+    """Return which of these parameters a run with these settings removes."""
+    result = made(**more)
+    texts = {name: postconf.value_text(name, value) for name, value in before.items()}
+    return set(postconf.matching(result["absent_if"], texts)) & set(before)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "gone"),
+    [
+        (
+            {**BACKUP, **CERTIFICATE},
+            {
+                "address_verify_positive_expire_time",
+                "smtp_tls_mandatory_protocols",
+                "smtpd_helo_required",
+                "smtpd_recipient_restrictions",
+                "smtpd_tls_cert_file",
+                "smtpd_tls_key_file",
+                "smtpd_tls_mandatory_protocols",
+                "smtpd_tls_security_level",
+                "transport_maps",
+                "unverified_recipient_reject_code",
+                "virtual_alias_maps",
+            },
+        ),
+        (
+            RELAY,
+            {
+                "smtp_sasl_auth_enable",
+                "smtp_sasl_password_maps",
+                "smtp_sasl_security_options",
+                "smtpd_helo_required",
+                "smtpd_recipient_restrictions",
+                "smtpd_tls_security_level",
+                "virtual_alias_maps",
+            },
+        ),
+    ],
+)
+def test_another_profile_takes_away_what_the_one_before_has_set(earlier, gone):
+    before = made(**earlier, aliases={"root": "me@example.net"})["parameters"]
+    now = made(profile="null_client", **CERTIFICATE)
+    assert set(before) - set(now["parameters"]) == gone
+    assert left_behind(before, profile="null_client", **CERTIFICATE) == gone
+
+
+def test_recipients_of_a_backup_mx_are_asked_for_again():
+    before = made(**BACKUP, backup_recipients=["a@example.org"])["parameters"]
+    assert left_behind(before, **BACKUP) == {"relay_recipient_maps"}
+    # The table is not emptied while Postfix still reads it.
+    assert "relay_recipients" not in made(**BACKUP)["tables"]
+
+
+@pytest.mark.parametrize("profile", ["mail_host", "null_client"])
+def test_what_the_administrator_has_set_stays(profile):
+    own = {
+        "virtual_alias_maps": "hash:/etc/postfix/virtual",
+        "transport_maps": "hash:/etc/postfix/transport",
+        "address_verify_positive_expire_time": "31d",
+        "local_transport": "lmtp:unix:/run/lmtp",
+        "mailbox_transport": "lmtp:unix:private/dovecot-lmtp",
+        "relay_recipient_maps": "ldap:/etc/postfix/recipients.cf",
+        "smtp_sasl_auth_enable": "yes",
+        "smtp_sasl_password_maps": "hash:/etc/postfix/sasl_passwd",
+        "smtp_sasl_security_options": "noanonymous",
+        "smtp_tls_mandatory_protocols": ">=TLSv1.2",
+        "smtpd_recipient_restrictions": "permit_mynetworks, reject_unauth_destination",
+        "smtpd_tls_cert_file": "/etc/ssl/certs/own.pem",
+    }
+    result = made(profile=profile)
+    present = set(own) - set(result["parameters"])
+    assert left_behind({name: own[name] for name in present}, profile=profile) == set()
+    assert not present & set(result["absent"])
+    assert present >= {"virtual_alias_maps", "mailbox_transport", "smtp_sasl_auth_enable"}
+
+
+def test_only_submission_of_the_role_goes():
+    absent = {entry["service"]: entry["options"] for entry in made()["services"]}
+    for entry in made(submission=True, **CERTIFICATE)["services"]:
+        options = absent.pop(entry["service"])
+        assert postconf.has_options(postconf.wanted_service(entry, None), options)
+        # Of the one that Debian's master.cf has as a comment.
+        own = {**entry, "options": {"syslog_name": "postfix/" + entry["service"]}}
+        assert not postconf.has_options(postconf.wanted_service(own, None), options)
+    assert absent == {}
 
 
 def test_the_password_goes_when_postfix_does_not_look_for_it_any_more():
