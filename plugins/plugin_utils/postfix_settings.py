@@ -73,6 +73,13 @@ _NAMED = (
     ("smtpd_tls_key_file", "tls_key"),
 )
 
+# Parameters that settings of their own look after.
+_ELSEWHERE = {"mynetworks": "postfix_networks", "relay_domains": "postfix_backup_domains"}
+
+# Of a list of restrictions the first of these decides about strangers.
+_CLOSING = ("reject_unauth_destination", "defer_unauth_destination", "reject", "defer")
+_OPENING = re.compile(r"permit|static:(ok|permit|relay|\d+)?", re.IGNORECASE)
+
 # Nobody outside can answer to these: RFC 1918, RFC 6598, RFC 4193, and link-local ones.
 _INTERNAL = [
     ipaddress.ip_network(network)
@@ -332,14 +339,7 @@ def _look(given: dict[str, Any]) -> None:
             "postfix_submission is true without postfix_tls_certificate: passwords would cross the "
             "network in clear"
         )
-    restrictions = given["parameters"].get("smtpd_relay_restrictions")
-    words = restrictions if isinstance(restrictions, list) else str(restrictions or "").split()
-    closing = ("reject_unauth_destination", "defer_unauth_destination", "reject", "defer")
-    if restrictions is not None and not any(word.strip(", ") in closing for word in words):
-        raise SettingError(
-            "postfix_parameters: smtpd_relay_restrictions is {0!r}, an open relay; allowed: "
-            "restrictions with {1}".format(restrictions, " or ".join(closing[:2]))
-        )
+    _look_at_relaying(given["parameters"])
     if not _LIFETIME.match(str(given["queue_lifetime"])):
         raise _refused("queue_lifetime", given["queue_lifetime"], "a time such as 5d or 12h")
     for entry in given["dnsbl"]:
@@ -350,6 +350,42 @@ def _look(given: dict[str, Any]) -> None:
                 "codes that mean a listing, such as 127.0.0.[2..11]; without them an answer that "
                 "reports an error would reject all mail",
             )
+
+
+def _look_at_relaying(parameters: dict[str, Any]) -> None:
+    for name, setting in _ELSEWHERE.items():
+        if name in parameters:
+            raise SettingError(
+                "postfix_parameters: {0} is {1!r}; allowed: {2}, which cannot make it an open "
+                "relay".format(name, parameters[name], setting)
+            )
+    restrictions = parameters.get("smtpd_relay_restrictions", "reject")
+    # Without a value it is Postfix's default, which is closed.
+    if restrictions is not None and not _closed(restrictions):
+        raise SettingError(
+            "postfix_parameters: smtpd_relay_restrictions is {0!r}, an open relay; allowed: "
+            "restrictions with {1}, and nothing before it that permits everybody".format(
+                restrictions, " or ".join(_CLOSING[:2])
+            )
+        )
+
+
+def _closed(restrictions: Any) -> bool:
+    """Whether a list of restrictions, or its text, refuses strangers."""
+    items = restrictions if isinstance(restrictions, list) else [restrictions]
+    text = " ".join(str(item) for item in items)
+    # What is in braces belongs to a table or a policy server.
+    while re.search(r"\{[^{}]*\}", text):
+        text = re.sub(r"\{[^{}]*\}", "", text)
+    before = ""
+    for word in re.split(r"[\s,]+", text):
+        if _OPENING.fullmatch(word):
+            return False
+        # What stands behind warn_if_reject is only logged.
+        if word.lower() in _CLOSING and before != "warn_if_reject":
+            return True
+        before = word.lower()
+    return False
 
 
 def _look_at_network(network: str) -> None:

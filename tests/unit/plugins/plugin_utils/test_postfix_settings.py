@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_mail_host_with_submission():
     for entry in services.values():
         assert entry["options"]["smtpd_tls_security_level"] == "encrypt"
         assert entry["options"]["smtpd_relay_restrictions"].endswith("reject")
-    # Nobody logs in on port 25.
+    # The role has nobody log in on port 25.
     assert "smtpd_sasl_auth_enable" not in result["parameters"]
 
 
@@ -259,11 +260,50 @@ def test_a_parameter_without_value_is_the_default():
         ({"aliases": {"root": ""}}, "postfix_aliases"),
         ({"parameters": {"smtpd_relay_restrictions": "permit"}}, "an open relay"),
         ({"parameters": {"smtpd_relay_restrictions": []}}, "an open relay"),
+        ({"parameters": {"smtpd_relay_restrictions": ""}}, "an open relay"),
+        (
+            {"parameters": {"mynetworks": "0.0.0.0/0"}},
+            "mynetworks is .*; allowed: postfix_networks",
+        ),
+        ({"parameters": {"relay_domains": "static:all"}}, "allowed: postfix_backup_domains"),
     ],
 )
 def test_refusals(more, text):
     with pytest.raises(SettingError, match=text):
         made(**more)
+
+
+@pytest.mark.parametrize(
+    "restrictions",
+    [
+        "permit, reject_unauth_destination",
+        ["permit", "reject"],
+        "permit_mynetworks PERMIT,reject",
+        "check_client_access static:ok, reject",
+        "check_client_access static:{OK} reject",
+        ["check_client_access inline:{ {192.0.2.1 = reject} }"],
+        "permit_mynetworks, warn_if_reject, reject_unauth_destination",
+        "check_policy_service { inet:127.0.0.1:10023, default_action = reject }",
+        "$own",
+    ],
+)
+def test_restrictions_that_let_strangers_relay(restrictions):
+    with pytest.raises(SettingError, match=re.escape(f"{restrictions!r}, an open relay")):
+        made(parameters={"smtpd_relay_restrictions": restrictions})
+
+
+@pytest.mark.parametrize(
+    "restrictions",
+    [
+        "permit_mynetworks,permit_sasl_authenticated,defer_unauth_destination",
+        ["permit_mynetworks", "Reject_Unauth_Destination", "permit"],
+        "warn_if_reject reject_unknown_client_hostname, reject_unauth_destination, permit",
+        "check_policy_service { inet:127.0.0.1:10023, default_action = permit }, reject",
+        None,
+    ],
+)
+def test_restrictions_that_do_not(restrictions):
+    made(parameters={"smtpd_relay_restrictions": restrictions})
 
 
 def test_what_is_not_refused():
