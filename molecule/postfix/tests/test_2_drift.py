@@ -112,9 +112,13 @@ def test_drift_is_foretold_and_undone():
 
 
 def test_another_profile_leaves_nothing_of_the_one_before():
+    # What an administrator has set is not of the role.
+    on("mail8", "postconf -e mailbox_transport=lmtp:unix:private/own")
     done = role("mail8", postfix_profile="null_client", postfix_backup_domains={}, postfix_dnsbl=[])
     assert (done.rc, done.changed) == (0, [PARAMETERS]), done.message
     shown = on("mail8", "postconf -n")
+    assert "mailbox_transport = lmtp:unix:private/own\n" in shown
+    on("mail8", "postconf -X mailbox_transport")
     assert "transport_maps" not in shown
     assert "reject_unverified_recipient" not in shown
     assert ":25" not in on("mail8", f"ss -Hltn src {address('mail8')}")
