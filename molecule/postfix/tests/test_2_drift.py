@@ -67,16 +67,18 @@ def test_faults_are_found_and_undone():
     on("mail7", "postconf -e myorigin=localhost")
     on("mail8", f"postconf -e inet_interfaces={address('mail8')}; systemctl restart postfix")
     on("mail9", "postconf -e 'mynetworks = 0.0.0.0/0 [::]/0'; postfix reload")
+    records = []
     for family, name in second.items():
-        pointer = ipaddress.ip_address(name).reverse_pointer
-        world("record", pointer, "PTR", "mail6.example.test")
-        kind = "A" if family == 4 else "AAAA"
-        world("record", "mail6.example.test", kind, address("mail6", family), name)
+        records.append((ipaddress.ip_address(name).reverse_pointer, "PTR"))
+        world("record", *records[-1], "mail6.example.test")
+        records.append(("mail6.example.test", "A" if family == 4 else "AAAA"))
+        world("record", *records[-1], address("mail6", family), name)
     assert until(lambda: "bob@" in on("mail6", "postqueue -p"))
     try:
         found = look()
     finally:
-        world("record", "reset")
+        for record in records:
+            world("record", *record, "reset")
     assert found("mail6", "dns.reverse")[0] == found("mail6", "dns.forward_confirmed")[0] == "ok"
     # Since 3.7 mail waits for the address that it is to leave from, and is not sent from another.
     assert found("mail6", "queue.length")[0] == "warn"

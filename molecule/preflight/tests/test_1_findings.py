@@ -20,7 +20,7 @@ class Case:
         breaks, mends: shell commands on the hosts.
         expected: findings, id to status.
         words: what the first of them must say in its observation.
-        world: words for the sandbox that break the world, and those that mend it.
+        fault: what is wrong with the world, for these hosts.
         extra: variables of the preflight.
     """
 
@@ -28,7 +28,7 @@ class Case:
     mends: str = "true"
     expected: dict = field(default_factory=dict)
     words: str = ""
-    world: tuple = ()
+    fault: str = ""
     extra: dict = field(default_factory=dict)
 
 
@@ -103,12 +103,12 @@ CASES = {
         extra={"preflight_plan": {"users": 1000}},
     ),
     "outgoing port 25 is filtered": Case(
-        world=(("fault", "smtp-filtered", "on"), ("fault", "smtp-filtered", "off")),
+        fault="smtp-filtered",
         expected={"egress.smtp": "fail"},
         words="blocked",
     ),
     "outgoing port 25 is refused": Case(
-        world=(("fault", "smtp-refused", "on"), ("fault", "smtp-refused", "off")),
+        fault="smtp-refused",
         expected={"egress.smtp": "fail"},
         words="refused",
     ),
@@ -118,15 +118,15 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_case(name):
     case = CASES[name]
-    if case.world:
-        world(*case.world[0])
+    if case.fault:
+        world("fault", case.fault, "on", *HOSTS)
     try:
         everywhere(case.breaks)
         run = look(**case.extra)
     finally:
         everywhere(case.mends, check=False)
-        if case.world:
-            world(*case.world[1])
+        if case.fault:
+            world("fault", case.fault, "off")
     assert {host: told(run, host) for host in HOSTS} == dict.fromkeys(HOSTS, case.expected)
     first = next(iter(case.expected))
     for host in HOSTS:
@@ -141,11 +141,12 @@ def test_case(name):
 
 
 def test_reverse_records_are_wrong():
-    world("record", "13.0.99.10.in-addr.arpa", "PTR", "static-13.provider.example.test")
+    pointer = ("13.0.99.10.in-addr.arpa", "PTR")
+    world("record", *pointer, "static-13.provider.example.test")
     try:
         run = look()
     finally:
-        world("record", "reset")
+        world("record", *pointer, "reset")
     assert told(run, "mail4") == told(run, "mail5") == {}
     found = told(run, "mail3")
     assert found["dns.reverse"] == "fail"
@@ -157,7 +158,7 @@ def test_the_name_leads_elsewhere():
     try:
         run = look()
     finally:
-        world("record", "reset")
+        world("record", "mail4.example.test", "A", "reset")
     assert told(run, "mail3") == told(run, "mail5") == {}
     assert told(run, "mail4")["dns.address"] == "fail"
 
