@@ -43,8 +43,8 @@ LIMIT_SECONDS = 75 * 60
 TAIL_LINES = 40
 # Scenarios that look at what happens within seconds. They come last, when nothing else runs.
 TIMED = ("fail2ban", "firewall")
-# Scenarios with hosts that no other has: they run beside the others.
-BESIDE = ("postfix", "qmail")
+# Scenarios with hosts that no other has, or none that runs by then: they run beside the others.
+BESIDE = ("docker", "postfix", "qmail")
 
 DEADLINE = time.monotonic() + LIMIT_SECONDS
 
@@ -87,6 +87,8 @@ class Step:
 #: The commands that run at the moment, of all lanes.
 RUNNING: set[subprocess.Popen] = set()
 INTERRUPTED = threading.Event()
+#: No scenario begins before the sandbox has been brought up, if it is to be.
+SANDBOX_DONE = threading.Event()
 #: Lines of different lanes are not mixed.
 PRINTING = threading.Lock()
 
@@ -518,13 +520,19 @@ def sanity_steps() -> Iterator[Step]:
 
 def sandbox(log: Log) -> Count:
     """Bring up the small internet and its hosts."""
-    return log.passes([VENV / "bin/python", "-m", "sandbox", "up"], PYTHONPATH=str(ROOT / "tests"))
+    try:
+        return log.passes(
+            [VENV / "bin/python", "-m", "sandbox", "up"], PYTHONPATH=str(ROOT / "tests")
+        )
+    finally:
+        SANDBOX_DONE.set()
 
 
 def molecule(log: Log, scenario: str) -> Count:
     """Run one scenario; each of its actions (check, converge, ...) is one test, and so is each
     test of its verify.
     """
+    SANDBOX_DONE.wait()
     command = [VENV / "bin/molecule", "-c", "molecule/config.yml"]
     # Said, because molecule looks in extensions/molecule of a collection.
     environment = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "MAILHOST_INVENTORY": str(INVENTORY)}
@@ -641,6 +649,8 @@ def main(arguments: list[str]) -> int:
         for step in steps
         if not wanted or any(fnmatch.fnmatch(step.name, pattern) for pattern in wanted)
     ]
+    if all(step.action is not sandbox for step in chosen):
+        SANDBOX_DONE.set()
     for count in perform_all(chosen):
         total.passed += count.passed
         total.failed += count.failed

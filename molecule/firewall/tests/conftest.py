@@ -43,9 +43,9 @@ def lock_out(host, backend):
 
 @pytest.fixture(scope="session")
 def locked_out():
-    """The same on mail2, while other tests go on elsewhere: it takes its time."""
+    """The same on mail1, while other tests go on elsewhere: it takes its time."""
     with ThreadPoolExecutor() as pool:
-        yield pool.submit(lock_out, "mail2", "iptables")
+        yield pool.submit(lock_out, "mail1", "iptables")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from sandbox.hosts import find, ssh
 from scenario import ROOT, on, play
 
 PLAYBOOK = Path(__file__).parents[1] / "converge.yml"
-HOSTS = ("mail2", "mail4")
+HOSTS = ("mail1", "mail4")
 CLIENT = "mail3"
 
 # The port, and the family; "direct" is the container's own address and port.

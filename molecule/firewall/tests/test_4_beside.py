@@ -24,62 +24,62 @@ def test_a_rule_in_input_closes_no_published_port():
 
 
 def test_fail2ban_makes_its_chains_anew_after_they_were_wiped():
-    assert run_on("mail2", firewall_backend="iptables").rc == 0
-    on("mail2", INSTALL + "fail2ban python3-systemd")
+    assert run_on("mail1", firewall_backend="iptables").rc == 0
+    on("mail1", INSTALL + "fail2ban python3-systemd")
     jail = (
         "[sshd]\nenabled = false\n[mail]\nenabled = true\nfilter = sshd\nbackend = polling\n"
         "logpath = /var/log/mail-test.log\nbantime = 1h\n"
         "action = iptables-allports[name=mail, chain=DOCKER-USER]\n"
     )
-    on("mail2", f"touch /var/log/mail-test.log; printf '{jail}' >/etc/fail2ban/jail.d/mail.local")
-    on("mail2", "systemctl restart fail2ban")
+    on("mail1", f"touch /var/log/mail-test.log; printf '{jail}' >/etc/fail2ban/jail.d/mail.local")
+    on("mail1", "systemctl restart fail2ban")
     banned = "for i in $(seq 60); do fail2ban-client ping >/dev/null && break; sleep 0.2; done;"
-    on("mail2", banned + "fail2ban-client set mail banip 192.0.2.77")
+    on("mail1", banned + "fail2ban-client set mail banip 192.0.2.77")
     leads = "iptables-save | grep -e '-A DOCKER-USER .*-j f2b-mail'"
     rejects = "iptables-save | grep -e '-A f2b-mail -s 192.0.2.77/32'"
-    on("mail2", leads + " && " + rejects)
-    on("mail2", "iptables -F DOCKER-USER")
-    on("mail2", "for i in $(seq 100); do " + leads + " && break; sleep 0.2; done; sleep 1")
-    on("mail2", leads + " && " + rejects)
-    assert settles(OPEN, hosts=["mail2"]) == {"mail2": OPEN}
+    on("mail1", leads + " && " + rejects)
+    on("mail1", "iptables -F DOCKER-USER")
+    on("mail1", "for i in $(seq 100); do " + leads + " && break; sleep 0.2; done; sleep 1")
+    on("mail1", leads + " && " + rejects)
+    assert settles(OPEN, hosts=["mail1"]) == {"mail1": OPEN}
     # Where nothing of ours was lost, it is looked for all the same.
-    assert run_on("mail2", firewall_backend="nftables").rc == 0
-    on("mail2", "iptables -F DOCKER-USER")
-    on("mail2", "for i in $(seq 100); do " + leads + " && break; sleep 0.2; done; " + leads)
+    assert run_on("mail1", firewall_backend="nftables").rc == 0
+    on("mail1", "iptables -F DOCKER-USER")
+    on("mail1", "for i in $(seq 100); do " + leads + " && break; sleep 0.2; done; " + leads)
 
 
 def test_firewalld_is_not_passed_over():
-    on("mail2", INSTALL + "firewalld")
-    on("mail2", "systemctl is-active firewalld")
-    done = run_on("mail2")
+    on("mail1", INSTALL + "firewalld")
+    on("mail1", "systemctl is-active firewalld")
+    done = run_on("mail1")
     assert (done.failed, done.changed) == (["Keep the rules in force"], [])
     assert "another firewall is in force: firewalld" in done.message
 
 
 def test_firewalld_beside():
-    done = run_on("mail2", firewall_conflict="coexist", firewall_backend="auto")
+    done = run_on("mail1", firewall_conflict="coexist", firewall_backend="auto")
     assert done.rc == 0, done.message
-    with Watch(hosts=["mail2"]) as watch:
-        on("mail2", "firewall-cmd --reload")
+    with Watch(hosts=["mail1"]) as watch:
+        on("mail1", "firewall-cmd --reload")
     assert watch.let_in == ""
     # firewalld has closed the host's own port.
     wanted = [name for name in OPEN if not name.startswith("9101")]
-    assert settles(wanted, hosts=["mail2"]) == {"mail2": wanted}
-    again = run_on("mail2", firewall_conflict="coexist")
+    assert settles(wanted, hosts=["mail1"]) == {"mail1": wanted}
+    again = run_on("mail1", firewall_conflict="coexist")
     assert (again.rc, again.changed) == (0, []), again.message
-    again = run_on("mail2", firewall_conflict="coexist")
+    again = run_on("mail1", firewall_conflict="coexist")
     assert (again.rc, again.changed) == (0, []), again.message
 
 
 def test_firewalld_switched_off():
-    done = run_on("mail2", firewall_conflict="disable")
+    done = run_on("mail1", firewall_conflict="disable")
     assert done.rc == 0, done.message
     assert "Keep the rules in force" in done.changed
     state = on(
-        "mail2", "systemctl is-active firewalld fail2ban; systemctl is-enabled firewalld", False
+        "mail1", "systemctl is-active firewalld fail2ban; systemctl is-enabled firewalld", False
     )
     assert state.split() == ["inactive", "active", "disabled"]
-    assert settles(OPEN, hosts=["mail2"]) == {"mail2": OPEN}
+    assert settles(OPEN, hosts=["mail1"]) == {"mail1": OPEN}
 
 
 @pytest.fixture(scope="module")
