@@ -31,6 +31,22 @@ class EnvError(ValueError):
     """A value or a change that is refused; the text names the key and says why."""
 
 
+def decode(data: bytes, path: str) -> str:
+    """Return the text of a file.
+
+    Args:
+        data: its content.
+        path: its path, for the error.
+
+    Raises:
+        EnvError: it is not UTF-8; what cannot be read could not be written back either.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise EnvError("{0} is not UTF-8; change its lines by hand".format(path)) from error
+
+
 def bash_value(raw: str) -> str:
     """What bash makes of the text behind ``KEY=``.
 
