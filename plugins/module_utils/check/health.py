@@ -325,8 +325,12 @@ def networks(seen: Seen, _need: Any) -> list[Finding]:
 
 def _network_trouble(seen: Seen, name: str, wanted: dict, present: dict, routes: str) -> list[str]:
     """Return what is wrong with one network, as clauses."""
-    ranges = [entry.get("Subnet") for entry in (present.get("IPAM") or {}).get("Config") or ()]
-    asked = [entry.get("subnet") for entry in (wanted.get("ipam") or {}).get("config") or ()]
+    ranges = [
+        _range(entry.get("Subnet")) for entry in (present.get("IPAM") or {}).get("Config") or ()
+    ]
+    asked = [
+        _range(entry.get("subnet")) for entry in (wanted.get("ipam") or {}).get("config") or ()
+    ]
     if not present.get("EnableIPv6"):
         asked = [text for text in asked if text and ":" not in text]
     found = []
@@ -353,6 +357,14 @@ def _network_trouble(seen: Seen, name: str, wanted: dict, present: dict, routes:
         if gateway and ":" not in gateway and routes and not local:
             found.append("{0}: {1} has lost its address {2}".format(name, bridge, gateway))
     return found
+
+
+def _range(text: str | None) -> str:
+    """Return a range in the one form that stands for all ways of writing it."""
+    try:
+        return str(ipaddress.ip_network(text or "", strict=False))
+    except ValueError:
+        return text or ""
 
 
 def _gateway(entry: dict) -> str:

@@ -360,6 +360,18 @@ def test_a_network_that_is_gone(stack, judge):
     assert list(bad) == ["health.network"]
 
 
+def test_the_same_range_in_another_spelling(stack, judge):
+    wanted = stack.record["config"]["networks"]["mailcow-network"]["ipam"]["config"]
+    ipv4 = next(entry for entry in wanted if "." in entry["subnet"])
+    ipv4["subnet"] = ipv4["subnet"].replace(".0/24", ".7/24")
+    wanted.append({"subnet": "FD4D:6169:6C63:6F77:0::/64"})
+    for item in stack.record["networks"]:
+        if "mailcow" in item["Name"]:
+            item["EnableIPv6"] = True
+            item["IPAM"]["Config"].append({"Subnet": "fd4d:6169:6c63:6f77::/64"})
+    assert judge()[0] == {}
+
+
 def test_a_bridge_without_its_address(stack, judge):
     stack.route = False
     bad, _fixes, _all = judge()
