@@ -424,6 +424,8 @@ def connections(seen: Seen, _need: Any) -> list[Finding]:
     for name, port in data["to"]:
         if seen.well(name):
             targets["{0}:{1}".format(_address(seen, name), port)] = name
+    if not targets:
+        return [answer(SKIP, "none of them is well", required, "See health.containers.")]
     words = ["docker", "exec", container["Id"], "sh", "-c", _CONNECT, "sh", *targets]
     done = seen.host.run(words, timeout=15.0)
     said = {line.split(" ", 2)[0]: line.split(" ", 2)[1:] for line in done.stdout.splitlines()}

@@ -439,6 +439,15 @@ def test_an_image_that_cannot_try(stack, judge):
     assert bad["health.connections"].status == "unknown"
 
 
+def test_without_a_target_there_is_nothing_to_try(stack, judge):
+    for name in ("unbound", "redis", "mysql", "dovecot"):
+        stack.state(name + "-mailcow", Status="exited", ExitCode=1)
+    bad, _fixes, findings = judge()
+    assert list(bad) == ["health.containers"]
+    assert findings["health.connections"].status == "skip"
+    assert findings["health.connections"].observed == "none of them is well"
+
+
 def test_a_target_that_does_not_run_is_told_once(stack, judge):
     stack.state("unbound-mailcow", Status="exited", ExitCode=1)
     assert list(judge()[0]) == ["health.containers"]
