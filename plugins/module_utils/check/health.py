@@ -645,8 +645,8 @@ def _places(seen: Seen) -> dict[str, list[str]]:
 def disk(seen: Seen, _need: Any) -> list[Finding]:
     """Look at the space of the file systems that the stack writes to.
 
-    Less than half a GiB, or than 1 %: ``fail``, since databases stop, and Postfix takes no more mail.
-    Less than 2 GiB and than 5 %: ``warn``.
+    Less than half a GiB, or than 2 GiB and 1 %: ``fail``, since databases stop, and Postfix takes no
+    more mail. Less than 2 GiB and than 5 %: ``warn``.
     """
     required = "{0:g} GiB or {1:.0%} available".format(_SHORT_GIB, _SHORT_SHARE)
     findings = []
@@ -654,7 +654,7 @@ def disk(seen: Seen, _need: Any) -> list[Finding]:
         place = seen.host.filesystem(paths[0])
         free, share = place.available / _GIB, place.available / max(place.size, 1)
         observed = "{0:.1f} GiB ({1:.0%}) available on {2}".format(free, share, mount)
-        if free < _FULL_GIB or share < _FULL_SHARE:
+        if free < _FULL_GIB or (free < _SHORT_GIB and share < _FULL_SHARE):
             status = FAIL
         else:
             status = WARN if free < _SHORT_GIB and share < _SHORT_SHARE else OK
