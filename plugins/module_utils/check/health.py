@@ -730,6 +730,21 @@ def _lacking(seen: Seen, paths: Iterable[str]) -> set[str]:
     return found
 
 
+# Where a log line goes on with what somebody else wrote: another server's answer, a Message-ID, an
+# address or a name in a login, a client's command, a web client's request. It may say what it likes,
+# and must not bring about that anything is changed.
+_FOREIGN = re.compile(
+    r"\bsaid:|refused to talk to me:|\bid: <|=<|message-id=|subject=|"
+    r"non-SMTP command from|command pipelining after|\] \"",
+    re.IGNORECASE,
+)
+
+
+def _own_words(line: str) -> str:
+    """Return the part of a log line that is the program's own."""
+    return _FOREIGN.split(line, maxsplit=1)[0]
+
+
 def _hyperscan_trouble(seen: Seen) -> tuple[str, list[str], set[str]]:
     """Return how bad it is (a status), what was seen of it, and what the processor lacks."""
     service = seen.stack["health"]["rspamd"]["service"]
@@ -739,7 +754,11 @@ def _hyperscan_trouble(seen: Seen) -> tuple[str, list[str], set[str]]:
         if ill and int(container["State"].get("ExitCode") or 0) == _SIGILL:
             dead = True
             texts.append("{0} ended with SIGILL".format(service))
-        lines = [line for line in seen.lines.get(container["Id"], ()) if _UNSUITABLE.search(line)]
+        lines = [
+            line
+            for line in seen.lines.get(container["Id"], ())
+            if _UNSUITABLE.search(_own_words(line))
+        ]
         texts += lines[-1:]
         dead = dead or bool(lines and ill)
     lacking = _lacking(seen, _compiled_files(seen))
@@ -874,7 +893,7 @@ def _lines_like(seen: Seen, pattern: Any, part: str = "") -> list[str]:
         if part in service
         for container in several
         for line in seen.lines.get(container["Id"], ())
-        if pattern.search(line)
+        if pattern.search(_own_words(line))
     ]
 
 

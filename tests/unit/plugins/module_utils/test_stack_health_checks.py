@@ -628,6 +628,35 @@ def test_rspamd_says_so(stack, judge):
     assert bad["health.hyperscan"].status == "warn"
 
 
+@pytest.mark.parametrize(
+    ("service", "line"),
+    [
+        ("rspamd-mailcow", "task_write_log: id: <SIGILL@example.net>, qid: <4Zk>, ip: 192.0.2.9"),
+        ("postfix-mailcow", "4Zk: message-id=<no space left on device@example.net>"),
+        (
+            "postfix-mailcow",
+            "4Zk: status=deferred (host a[192.0.2.9] said: 452 4.3.1 No space left on device)",
+        ),
+        (
+            "postfix-mailcow",
+            "4Zk: status=deferred (host a[192.0.2.9] refused to talk to me: 421 no space left on device)",
+        ),
+        ("postfix-mailcow", 'NOQUEUE: reject: RCPT from a: from=<"no space left on device"@b.c>'),
+        ("postfix-mailcow", "warning: non-SMTP command from a[192.0.2.9]: no space left on device"),
+        (
+            "nginx-mailcow",
+            '192.0.2.9 - - [21/Nov/2026:10:00:00 +0000] "no space left on device" 400 157 "-" "-"',
+        ),
+        ("dovecot-mailcow", "imap-login: Login failed: user=<inotify limit>, method=PLAIN"),
+    ],
+)
+def test_what_strangers_say_brings_about_nothing(stack, judge, service, line):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
+    stack.log(service, line + "\n")
+    bad, fixes, _all = judge()
+    assert (bad, fixes) == ({}, [])
+
+
 def test_there_is_nothing_to_delete(stack, judge):
     stack.state("rspamd-mailcow", Status="restarting", ExitCode=132, restarts=9)
     bad, fixes, _all = judge()
