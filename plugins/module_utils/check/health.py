@@ -785,7 +785,7 @@ def hyperscan(seen: Seen, _need: Any) -> list[Finding]:
         observed = "; ".join(texts) + "; and there are no compiled expressions to delete"
         fix = "rspamd needs SSE4.2 (x86) or NEON; ask upstream about this processor."
         return [answer(status, observed, required, fix)]
-    fix = "cd {0} && rm -f *.hs *.hsmp *.hsmc *.unser; {1}".format(
+    fix = "cd {0} && rm -f *.hs *.hsmp *.hsmc *.hs.unser *.hsmp.unser *.hsmc.unser; {1}".format(
         paths[0].rpartition("/")[0], seen.command("restart " + data["service"])
     )
     return [answer(status, "; ".join(texts), required, fix)]
