@@ -94,7 +94,7 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
             restart.update(dict.fromkeys(fix["services"]))
         elif kind == "sysctl":
             now = (host.read("/proc/sys/" + fix["name"].replace(".", "/")) or "").strip()
-            if now == str(fix["value"]):
+            if now.isdigit() and int(now) >= int(fix["value"]):
                 continue
             minimums[fix["name"]] = int(fix["value"])
         elif kind == "env_file":
@@ -108,8 +108,10 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
     kernel = None
     if minimums:
         before = sysctl_file.parse(host.read(SYSCTL_PATH) or "")
-        kept = {name: int(value) for name, value in before.items() if value.isdigit()}
-        kernel = sysctl_file.plan(host, {**kept, **minimums}, {}, SYSCTL_PATH)
+        for name, value in before.items():
+            if value.isdigit():
+                minimums[name] = max(int(value), minimums.get(name, 0))
+        kernel = sysctl_file.plan(host, minimums, {}, SYSCTL_PATH)
     # A new container reads everything anew.
     names = [name for name in restart if name not in recreate]
     return found._replace(sysctl=kernel, restart=names, recreate=list(recreate))

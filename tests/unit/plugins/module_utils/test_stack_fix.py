@@ -130,3 +130,26 @@ def test_what_docker_says_is_told(host):
     planned = stack_fix.plan(host, [dict(RECREATE, services=["sogo-mailcow"])])
     with pytest.raises(StackFixError, match="recreate --quiet-pull sogo-mailcow: .*not found"):
         apply(host, planned)
+
+
+@pytest.mark.parametrize(("now", "changed"), [("1023", True), ("1024", False), ("8192", False)])
+def test_a_parameter_that_is_higher_is_left_alone(host, tmp_path, now, changed):
+    watched = tmp_path / "proc/sys/fs/inotify/max_user_instances"
+    watched.parent.mkdir(parents=True)
+    watched.write_text(now + "\n")
+    fix = {"kind": "sysctl", "name": "fs.inotify.max_user_instances", "value": "1024"}
+    planned = stack_fix.plan(host, [fix])
+    assert planned.changed is changed
+    assert bool(stack_fix.diff(planned)) is changed
+
+
+def test_a_line_of_before_is_not_lowered(host, tmp_path):
+    own = tmp_path / stack_fix.SYSCTL_PATH[1:]
+    own.parent.mkdir(parents=True)
+    own.write_text("fs.inotify.max_user_instances = 4096\n")
+    watched = tmp_path / "proc/sys/fs/inotify/max_user_instances"
+    watched.parent.mkdir(parents=True)
+    watched.write_text("128\n")
+    fix = {"kind": "sysctl", "name": "fs.inotify.max_user_instances", "value": "1024"}
+    apply(host, stack_fix.plan(host, [fix]))
+    assert "fs.inotify.max_user_instances = 4096" in own.read_text()
