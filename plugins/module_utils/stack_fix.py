@@ -8,6 +8,7 @@ kernel parameters, then containers, each of which is touched once.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterable, Mapping, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
@@ -129,6 +130,13 @@ def _validate(fix: Mapping[str, Any]) -> None:
     for path in [fix.get("path"), fix.get("target"), *(fix.get("paths") or ())]:
         if path is not None and not str(path).startswith("/"):
             raise StackFixError("fixes: {0!r}; allowed: an absolute path".format(path))
+    mode = fix.get("mode", "0600")
+    if not isinstance(mode, str) or not re.fullmatch("0?[0-7]{3}", mode):
+        raise StackFixError(
+            "fixes: mode is {0!r}; allowed: three octal digits in quotes, such as '0600'".format(
+                mode
+            )
+        )
 
 
 def _copy(host: Host, fix: Mapping[str, Any], files: list[file_write.Replacement]) -> bool:

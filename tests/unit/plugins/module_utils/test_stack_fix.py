@@ -118,6 +118,8 @@ def test_parameters_that_were_set_before_keep_their_lines(host, tmp_path):
         ({"kind": "recreate"}, "recreate lacks services"),
         (dict(HYPERSCAN, paths=["a.hs"]), "'a.hs'; allowed: an absolute path"),
         (dict(LINK, target=LIVE + "/none.pem"), "none.pem is empty, or cannot be read"),
+        (dict(LINK, mode=0o644), "mode is 420; allowed: three octal digits in quotes"),
+        (dict(LINK, mode="rw-r--r--"), "mode is 'rw-r--r--'; allowed: three octal digits"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is(host, tmp_path, fix, text):
