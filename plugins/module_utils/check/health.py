@@ -487,7 +487,8 @@ def _broken_files(seen: Seen) -> dict[str, tuple[str, str]]:
         seen_at, outside = stack_health.in_container(seen, source, directory, name)
         if outside:
             text = "{0} is a link to {1}, which is not in the directory that containers see"
-            found[path] = (outside, text.format(path, outside))
+            # A relative link leads elsewhere on the host, and there it was made.
+            found[path] = (seen.host.realpath(path), text.format(path, outside))
         elif not seen_at:
             what = "is a link to nowhere" if seen.host.readlink(path) else "is missing"
             found[path] = ("", "{0} {1}".format(path, what))

@@ -508,6 +508,16 @@ def test_an_example_key_is_not_put_beside_a_good_certificate(stack, judge):
     assert fixes == []
 
 
+def test_a_relative_link_is_read_where_it_was_made(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "../../own/cert.pem"
+    stack.files[PATH + "/data/own/cert.pem"] = pair()[0]
+    # Where it leads in a container, is something else on the host.
+    stack.files["/etc/own/cert.pem"] = pair(name="other.example.test")[0]
+    _bad, fixes, _all = judge()
+    assert [entry["target"] for entry in fixes] == [PATH + "/data/own/cert.pem"]
+
+
 @pytest.mark.parametrize(
     ("made", "status", "observed"),
     [
