@@ -550,7 +550,8 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
     strangers = [
         "{0}/{1}".format(source, name)
         for name in names.values()
-        if "{0}/{1}".format(source, name) not in {entry["path"] for entry in found}
+        if "{0}/{1}".format(source, name)
+        not in {entry["path"] for entry in found if entry["kind"] == "copy_file"}
         and seen.host.read("{0}/{1}".format(source, name))
         != seen.host.read("{0}/{1}/{2}".format(seen.path, data["example"], name))
     ]

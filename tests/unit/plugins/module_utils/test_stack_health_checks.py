@@ -508,6 +508,17 @@ def test_an_example_key_is_not_put_beside_a_good_certificate(stack, judge):
     assert fixes == []
 
 
+def test_an_example_certificate_is_not_put_beside_a_linked_key(stack, judge, pair):
+    stack.files[PATH + "/data/assets/ssl-example/cert.pem"] = "-----BEGIN CERTIFICATE-----"
+    for name in ("cert.pem", "key.pem"):
+        del stack.files[SSL + "/" + name]
+    stack.links[SSL + "/key.pem"] = "/etc/ssl/own/key.pem"
+    stack.files["/etc/ssl/own/key.pem"] = pair()[1]
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert [(entry["kind"], entry["path"]) for entry in fixes] == [("copy_link", SSL + "/key.pem")]
+
+
 def test_a_relative_link_is_read_where_it_was_made(stack, judge, pair):
     del stack.files[SSL + "/cert.pem"]
     stack.links[SSL + "/cert.pem"] = "../../own/cert.pem"
