@@ -31,6 +31,9 @@ KINDS = {
 #: A file of its own: that of the role system holds exactly what the role was told.
 SYSCTL_PATH = "/etc/sysctl.d/61-mailhost-doctor.conf"
 
+#: What stands in each file of a certificate, and in one that only root may read (RFC 7468).
+PEM, PRIVATE_KEY = b"-----BEGIN ", b"PRIVATE KEY-----"
+
 _TIMEOUT = 300.0
 
 
@@ -145,11 +148,12 @@ def _copy(host: Host, fix: Mapping[str, Any], files: list[file_write.Replacement
     data = host.read_bytes(target)
     if not data:
         raise StackFixError("{0} is empty, or cannot be read".format(target))
+    if PEM not in data:
+        raise StackFixError("{0} is not in PEM form, as certificates and keys are".format(target))
+    mode = 0o600 if PRIVATE_KEY in data else int(fix["mode"], 8)
     if host.readlink(path) is None and host.read_bytes(path) == data:
         return False
-    files.append(
-        file_write.Replacement(file_write.place(host, path), data, int(fix["mode"], 8), None, None)
-    )
+    files.append(file_write.Replacement(file_write.place(host, path), data, mode, None, None))
     return True
 
 

@@ -15,6 +15,7 @@ from typing import Any, Iterable
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     certificate,
     env_document,
+    stack_fix,
     stack_health,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import firewall, network
@@ -533,8 +534,9 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
             kind, target = "copy_file", "{0}/{1}/{2}".format(seen.path, data["example"], name)
             if not data["example"]:
                 continue
-        if seen.host.read_bytes(target, 1):
-            mode = "0600" if name == key else "0644"
+        content = seen.host.read_bytes(target) or b""
+        if stack_fix.PEM in content:
+            mode = "0600" if name == key or stack_fix.PRIVATE_KEY in content else "0644"
             found.append(
                 {
                     "finding": "health.certificate_files",

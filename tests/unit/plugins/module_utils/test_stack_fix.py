@@ -16,6 +16,8 @@ LIVE = "/etc/letsencrypt/archive/mail.example.org"
 VOLUME = "/var/lib/docker/volumes/rspamd/_data"
 CONF = ROOT + "/mailcow.conf"
 UP = "up --detach --no-deps --force-recreate --quiet-pull"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nthe certificate\n-----END CERTIFICATE-----\n"
+KEY = CERTIFICATE.replace("CERTIFICATE", "EC PRIVATE KEY")
 
 LINK = {
     "finding": "health.certificate_files",
@@ -38,8 +40,8 @@ def host(make_host, tmp_path):
     """Return a host on which everything is wrong, and Docker does as it is told."""
     found = make_host(
         {
-            LIVE + "/fullchain1.pem": "the certificate\n",
-            ROOT + "/dh.pem": "parameters\n",
+            LIVE + "/fullchain1.pem": CERTIFICATE,
+            ROOT + "/dh.pem": CERTIFICATE.replace("CERTIFICATE", "DH PARAMETERS"),
             VOLUME + "/a.hs": "old",
             VOLUME + "/keep.map": "map",
             "/proc/sys/net/ipv4/ip_forward": "0\n",
@@ -71,9 +73,9 @@ def test_everything_is_mended_once(host, tmp_path):
     assert (planned.restart, planned.recreate) == (["rspamd-mailcow"], RECREATE["services"])
     copies = apply(host, planned)
     cert = tmp_path / SSL[1:] / "cert.pem"
-    assert not cert.is_symlink() and cert.read_text() == "the certificate\n"
+    assert not cert.is_symlink() and cert.read_text() == CERTIFICATE
     assert cert.stat().st_mode & 0o777 == 0o644
-    assert (tmp_path / SSL[1:] / "dhparams.pem").read_text() == "parameters\n"
+    assert "DH PARAMETERS" in (tmp_path / SSL[1:] / "dhparams.pem").read_text()
     assert sorted(os.listdir(tmp_path / VOLUME[1:])) == ["keep.map"]
     assert (tmp_path / "proc/sys/net/ipv4/ip_forward").read_text() == "1\n"
     assert "net.ipv4.ip_forward = 1" in (tmp_path / stack_fix.SYSCTL_PATH[1:]).read_text()
@@ -118,6 +120,7 @@ def test_parameters_that_were_set_before_keep_their_lines(host, tmp_path):
         ({"kind": "recreate"}, "recreate lacks services"),
         (dict(HYPERSCAN, paths=["a.hs"]), "'a.hs'; allowed: an absolute path"),
         (dict(LINK, target=LIVE + "/none.pem"), "none.pem is empty, or cannot be read"),
+        (dict(LINK, target=CONF), "mailcow.conf is not in PEM form"),
         (dict(LINK, mode=0o644), "mode is 420; allowed: three octal digits in quotes"),
         (dict(LINK, mode="rw-r--r--"), "mode is 'rw-r--r--'; allowed: three octal digits"),
     ],

@@ -489,7 +489,8 @@ def test_a_link_that_leads_nowhere_has_no_fix(stack, judge):
 @pytest.mark.parametrize("content", [None, ""])
 def test_missing_files_come_from_the_example(stack, judge, content):
     for name in ("cert.pem", "key.pem", "dhparams.pem"):
-        stack.files[PATH + "/data/assets/ssl-example/" + name] = "example"
+        text = "-----BEGIN PRIVATE KEY-----" if name == "key.pem" else "-----BEGIN SOMETHING-----"
+        stack.files[PATH + "/data/assets/ssl-example/" + name] = text
         del stack.files[SSL + "/" + name]
         if content is not None:
             stack.files[SSL + "/" + name] = content
@@ -501,7 +502,7 @@ def test_missing_files_come_from_the_example(stack, judge, content):
 
 
 def test_an_example_key_is_not_put_beside_a_good_certificate(stack, judge):
-    stack.files[PATH + "/data/assets/ssl-example/key.pem"] = "example"
+    stack.files[PATH + "/data/assets/ssl-example/key.pem"] = "-----BEGIN PRIVATE KEY-----"
     del stack.files[SSL + "/key.pem"]
     bad, fixes, _all = judge()
     assert list(bad) == ["health.certificate_files"]
@@ -527,6 +528,23 @@ def test_a_relative_link_is_read_where_it_was_made(stack, judge, pair):
     stack.files["/etc/own/cert.pem"] = pair(name="other.example.test")[0]
     _bad, fixes, _all = judge()
     assert [entry["target"] for entry in fixes] == [PATH + "/data/own/cert.pem"]
+
+
+def test_a_certificate_with_its_key_is_readable_for_nobody_else(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/ssl/own/both.pem"
+    stack.files["/etc/ssl/own/both.pem"] = "".join(pair())
+    _bad, fixes, _all = judge()
+    assert [(entry["kind"], entry["mode"]) for entry in fixes] == [("copy_link", "0600")]
+
+
+def test_what_is_no_certificate_is_not_copied(stack, judge):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/shadow"
+    stack.files["/etc/shadow"] = "root:x\n"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert fixes == []
 
 
 @pytest.mark.parametrize(
