@@ -22,7 +22,9 @@ COMMENTED = re.compile(r"^#(?P<key>[A-Za-z_][A-Za-z0-9_]*)=")
 # left out as bash expands it at the beginning and behind a colon.
 PLAIN = re.compile(r"^[A-Za-z0-9_@%+=:,./^!?*{}\[\]-]*\Z")
 SECRET_NAME = re.compile(
-    r"PASS(?!_SCHEME)|SECRET|TOKEN|CREDENTIAL|DBROOT|(^|_)KEY($|_)", re.IGNORECASE
+    r"PASS(?!_SCHEME)|SECRET|TOKEN|CREDENTIAL|DBROOT|DATABASE_URI|NOTIFY_WEBHOOK$|"
+    r"(^|_)(KEY|PW)($|_)",
+    re.IGNORECASE,
 )
 MASK = "********"
 

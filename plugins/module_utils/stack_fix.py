@@ -24,7 +24,7 @@ KINDS = {
     "copy_file": ("path", "target", "mode", "services"),
     "remove_files": ("paths", "services"),
     "sysctl": ("name", "value"),
-    "env_file": ("path", "absent", "mode"),
+    "env_file": ("path", "absent", "mode", "secret_keys", "services"),
     "recreate": ("services",),
 }
 
@@ -52,6 +52,8 @@ class Plan(NamedTuple):
         variables: configuration file -> what becomes of it, and its mode.
         restart: services to restart.
         recreate: services that get new containers.
+        renew: services that get new containers where their variables differ then.
+        project: name of the Compose project; empty for the one that Compose finds.
     """
 
     fixes: list[dict[str, Any]]
@@ -61,6 +63,8 @@ class Plan(NamedTuple):
     variables: list[tuple[str, env_document.Plan, int]]
     restart: list[str]
     recreate: list[str]
+    renew: list[str]
+    project: str
 
     @property
     def changed(self) -> bool:
@@ -68,23 +72,30 @@ class Plan(NamedTuple):
         return bool(self.fixes)
 
 
-def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
+def plan(host: Host, fixes: Iterable[Mapping[str, Any]], project: str = "") -> Plan:
     """Compare the host with what the fixes want of it. Nothing is changed.
 
     Args:
         host: where the stack is.
-        fixes: dictionaries with ``kind`` and what the kind needs, see :data:`KINDS`.
+        fixes: dictionaries with ``kind`` and what the kind needs, see :data:`KINDS`; those with
+            services may have ``project``.
+        project: name of the Compose project when no fix has it.
 
     Raises:
-        StackFixError: a fix is not known or lacks something, or a file cannot be read.
+        StackFixError: a fix is not known or lacks something, a file cannot be read, or has not the
+            content that it must have.
+        env_document.EnvError: a configuration file is not UTF-8.
         file_write.FileWriteError, sysctl_file.SysctlError: a file or a parameter cannot be read.
     """
-    found = Plan([], [], [], None, [], [], [])
+    fixes = [dict(fix) for fix in fixes]
+    for fix in fixes:
+        _validate(fix)
+    found = Plan([], [], [], None, [], [], [], [], _project(fixes, project))
+    renew: dict[str, None] = {}
     restart: dict[str, None] = {}
     recreate: dict[str, None] = {}
     minimums: dict[str, int] = {}
-    for fix in map(dict, fixes):
-        _validate(fix)
+    for fix in fixes:
         kind = fix["kind"]
         if kind in ("copy_link", "copy_file"):
             if not _copy(host, fix, found.files):
@@ -102,9 +113,15 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
                 continue
             minimums[fix["name"]] = int(fix["value"])
         elif kind == "env_file":
-            mended = env_document.plan(host.read(fix["path"]) or "", {}, absent=fix["absent"])
+            mended = env_document.plan(
+                env_document.decode(host.read_bytes(fix["path"]) or b"", fix["path"]),
+                {},
+                absent=fix["absent"],
+                secret_keys=fix["secret_keys"],
+            )
             if not mended.changed:
                 continue
+            renew.update(dict.fromkeys(fix["services"]))
             found.variables.append((fix["path"], mended, int(fix["mode"], 8)))
         else:
             recreate.update(dict.fromkeys(fix["services"]))
@@ -118,7 +135,15 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
         kernel = sysctl_file.plan(host, minimums, {}, SYSCTL_PATH)
     # A new container reads everything anew.
     names = [name for name in restart if name not in recreate]
-    return found._replace(sysctl=kernel, restart=names, recreate=list(recreate))
+    return found._replace(sysctl=kernel, restart=names, recreate=list(recreate), renew=list(renew))
+
+
+def _project(fixes: Iterable[Mapping[str, Any]], project: str) -> str:
+    """Return the name of the project that the fixes are for."""
+    names = sorted({fix["project"] for fix in fixes if fix.get("project")})
+    if len(names) > 1:
+        raise StackFixError("fixes: projects {0}; allowed: one".format(", ".join(names)))
+    return names[0] if names else project
 
 
 def _validate(fix: Mapping[str, Any]) -> None:
@@ -186,14 +211,13 @@ def _entry(header: str, before: str, after: str) -> dict[str, str]:
     }
 
 
-def apply(host: Host, planned: Plan, project_src: str, project: str) -> list[str]:
+def apply(host: Host, planned: Plan, project_src: str) -> list[str]:
     """Do it.
 
     Args:
         host: where the stack is.
         planned: what :func:`plan` returned.
         project_src: directory of the Compose project.
-        project: its name.
 
     Returns:
         list[str]: copies of the files as they were.
@@ -214,15 +238,17 @@ def apply(host: Host, planned: Plan, project_src: str, project: str) -> list[str
         file_write.remove(file_write.place(host, path))
     if planned.sysctl:
         sysctl_file.write(host, planned.sysctl)
-    words = ["docker", "compose", *(["--project-name", project] if project else [])]
+    named = ["--project-name", planned.project] if planned.project else []
+    words = ["docker", "compose", *named]
     if planned.recreate:
         up = ["up", "--detach", "--no-deps", "--force-recreate", "--quiet-pull"]
         _compose(host, [*words, *up, *planned.recreate], project_src)
     if planned.restart:
         _compose(host, [*words, "restart", *planned.restart], project_src)
-    if planned.variables:
-        # Containers that were given the keys are those whose configuration differs now.
-        _compose(host, [*words, "up", "--detach", "--quiet-pull"], project_src)
+    if planned.renew:
+        # Of these Compose makes those anew that were given the keys; what was stopped, stays so.
+        up = ["up", "--detach", "--no-deps", "--quiet-pull"]
+        _compose(host, [*words, *up, *planned.renew], project_src)
     return [path for path in copies if path]
 
 

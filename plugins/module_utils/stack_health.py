@@ -114,7 +114,27 @@ class Seen(NamedTuple):
     @property
     def hostname(self) -> str:
         """The name that the stack's daemons call themselves by."""
-        return self.value(self.stack["hostname_key"]).split(",")[0]
+        return (self.hostnames or [""])[0]
+
+    @property
+    def hostnames(self) -> list[str]:
+        """All names that the stack's daemons answer to, the main one first."""
+        names = self.value(self.stack["hostname_key"]).split(",")
+        return [name.strip() for name in names if name.strip()]
+
+    @property
+    def left_over(self) -> list[str]:
+        """The services that have a container and are not in the Compose files any more."""
+        return [name for name in self.containers if self.services and name not in self.services]
+
+    @property
+    def running(self) -> list[str]:
+        """The services of the Compose files that run, or are being restarted."""
+        return [
+            name
+            for name, found in self.containers.items()
+            if name not in self.left_over and any(map(is_running, found))
+        ]
 
     def value(self, key: str) -> str:
         """Return a value of the configuration file; empty when it is not set or not clear."""
@@ -217,6 +237,11 @@ def meaning(state: Mapping[str, Any]) -> str:
     if code in _EXITS:
         return _EXITS[code]
     return "signal {0}".format(code - 128) if code > 128 else "its program reported an error"
+
+
+def is_running(container: Mapping[str, Any]) -> bool:
+    """Tell whether a container runs, or will by itself: others are not to be started by the way."""
+    return container["State"]["Status"] in ("running", "restarting")
 
 
 def ailment(container: Mapping[str, Any], now: float) -> str:

@@ -15,7 +15,11 @@ description:
   - Puts a copy in place of a linked certificate, removes compiled expressions of another processor, sets
     kernel parameters, takes old keys out of the configuration file, and makes containers anew that
     have another image or other variables than the files want.
-  - What is mended already is left alone. Files are backed up before.
+  - What is mended already is left alone. Of services only those are touched that run, or that read a
+    certificate.
+  - The configuration file, and an own file in whose place a copy is put, are backed up before. Links and
+    compiled expressions are not, since nothing is lost with them.
+  - A configuration file that is not UTF-8 is refused, and so is a certificate that is not in PEM form.
 options:
   fixes:
     description:
@@ -30,7 +34,8 @@ options:
     required: true
   project:
     description:
-      - Name of the Compose project; the one that Compose finds there when empty.
+      - Name of the Compose project for O(fixes) that do not name it themselves; the one that Compose
+        finds there when empty.
     type: str
     default: ''
 notes:
@@ -118,9 +123,11 @@ def main() -> None:
     params = module.params
     copies = []
     try:
-        planned = stack_fix.plan(host, params["fixes"])
+        planned = stack_fix.plan(host, params["fixes"], params["project"])
+        for _path, mended, _mode in planned.variables:
+            module.no_log_values.update(mended.known_secrets())
         if planned.changed and not module.check_mode:
-            copies = stack_fix.apply(host, planned, params["project_src"], params["project"])
+            copies = stack_fix.apply(host, planned, params["project_src"])
     except (
         ValueError,
         stack_fix.StackFixError,

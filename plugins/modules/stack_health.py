@@ -183,12 +183,14 @@ fixes:
       sample: /opt/mailcow-dockerized
     project:
       description: Name of the Compose project.
-      returned: kind V(recreate)
+      returned: kinds with C(services)
       type: str
       sample: mailcowdockerized
     services:
-      description: Services to create anew; with files, those to restart.
-      returned: kinds V(recreate), V(copy_link), V(copy_file) and V(remove_files)
+      description:
+        - Services to create anew; with files, those to restart; with V(env_file), those that run and may
+          have to be created anew.
+      returned: kinds V(recreate), V(copy_link), V(copy_file), V(remove_files) and V(env_file)
       type: list
       elements: str
       sample: [dovecot-mailcow]
@@ -219,6 +221,12 @@ fixes:
       type: list
       elements: str
       sample: [SKIP_SOLR]
+    secret_keys:
+      description: Keys whose values are not shown.
+      returned: kind V(env_file)
+      type: list
+      elements: str
+      sample: [DBPASS]
     name:
       description: The kernel parameter.
       returned: kind V(sysctl)

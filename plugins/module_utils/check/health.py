@@ -544,6 +544,7 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
                     "path": path,
                     "target": seen.host.realpath(target),
                     "mode": mode,
+                    "project": seen.project,
                     "services": list(data["readers"]),
                 }
             )
@@ -933,10 +934,12 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
     Returns:
         list: dictionaries with ``finding`` (an id), ``kind``, ``command`` (what one would type), and
-        what the kind needs: ``recreate`` has ``project_src``, ``project`` and ``services``;
-        ``copy_link`` and ``copy_file`` have ``path``, ``target``, ``mode`` and ``services`` (to
-        restart); ``remove_files`` has ``paths`` and ``services``; ``sysctl`` has ``name`` and
-        ``value``; ``env_file`` has ``path``, ``absent`` and ``mode``.
+        what the kind needs: ``recreate`` has ``project_src`` and ``services``; ``copy_link`` and
+        ``copy_file`` have ``path``, ``target``, ``mode`` and ``services`` (to restart);
+        ``remove_files`` has ``paths`` and ``services``; ``sysctl`` has ``name`` and ``value``;
+        ``env_file`` has ``path``, ``absent``, ``mode``, ``secret_keys`` (not to be shown) and
+        ``services`` (that run, and may need new containers). Those with ``services`` have
+        ``project`` too.
     """
     bad = {item.id: item for item in findings if item.status in (WARN, FAIL)}
     found: list[dict[str, Any]] = []
@@ -969,6 +972,7 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "remove_files",
             bad["health.hyperscan"].fix,
             paths=paths,
+            project=seen.project,
             services=[service],
         )
     if (
@@ -984,15 +988,28 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
     if "health.configuration" in bad:
         old, _twice = _configuration_keys(seen)
         status = seen.host.stat(seen.env_path)
-        add(
-            "health.configuration",
-            "env_file",
-            bad["health.configuration"].fix,
-            path=seen.host.realpath(seen.env_path),
-            absent=old,
-            mode="{0:04o}".format(status.st_mode & 0o777 if status else 0o600),
-        )
+        if _is_utf8(seen):
+            add(
+                "health.configuration",
+                "env_file",
+                bad["health.configuration"].fix,
+                path=seen.host.realpath(seen.env_path),
+                absent=old,
+                mode="{0:04o}".format(status.st_mode & 0o777 if status else 0o600),
+                secret_keys=[key["name"] for key in seen.stack["keys"] if key["secret"]],
+                project=seen.project,
+                services=seen.running,
+            )
     return found
+
+
+def _is_utf8(seen: Seen) -> bool:
+    """Tell whether the configuration file can be written back as it was read."""
+    try:
+        env_document.decode(seen.host.read_bytes(seen.env_path) or b"", seen.env_path)
+    except env_document.EnvError:
+        return False
+    return True
 
 
 _DOCKER = "https://docs.docker.com/"

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.postmaster.mailhost.plugins.module_utils import stack_fix
+from ansible_collections.postmaster.mailhost.plugins.module_utils import env_document, stack_fix
 from ansible_collections.postmaster.mailhost.plugins.module_utils.stack_fix import StackFixError
 
 ROOT = "/opt/mailcow-dockerized"
@@ -16,8 +16,10 @@ LIVE = "/etc/letsencrypt/archive/mail.example.org"
 VOLUME = "/var/lib/docker/volumes/rspamd/_data"
 CONF = ROOT + "/mailcow.conf"
 UP = "up --detach --no-deps --force-recreate --quiet-pull"
+RENEW = "up --detach --no-deps --quiet-pull"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nthe certificate\n-----END CERTIFICATE-----\n"
 KEY = CERTIFICATE.replace("CERTIFICATE", "EC PRIVATE KEY")
+PROJECT = "mailcowdockerized"
 
 LINK = {
     "finding": "health.certificate_files",
@@ -30,8 +32,19 @@ LINK = {
 EXAMPLE = dict(LINK, kind="copy_file", path=SSL + "/dhparams.pem", target=ROOT + "/dh.pem")
 HYPERSCAN = {"kind": "remove_files", "paths": [VOLUME + "/a.hs"], "services": ["rspamd-mailcow"]}
 FORWARD = {"kind": "sysctl", "name": "net.ipv4.ip_forward", "value": "1"}
-KEYS = {"kind": "env_file", "path": CONF, "absent": ["SOLR_HEAP"], "mode": "0600"}
-RECREATE = {"kind": "recreate", "services": ["dovecot-mailcow", "nginx-mailcow"]}
+KEYS = {
+    "kind": "env_file",
+    "path": CONF,
+    "absent": ["SOLR_HEAP"],
+    "mode": "0600",
+    "secret_keys": ["ADMIN_WORD"],
+    "services": ["acme-mailcow", "dovecot-mailcow"],
+}
+RECREATE = {
+    "kind": "recreate",
+    "services": ["dovecot-mailcow", "nginx-mailcow"],
+    "project": PROJECT,
+}
 EVERYTHING = [LINK, EXAMPLE, HYPERSCAN, FORWARD, KEYS, RECREATE]
 
 
@@ -53,7 +66,7 @@ def host(make_host, tmp_path):
                 for words in (
                     UP + " dovecot-mailcow nginx-mailcow",
                     "restart rspamd-mailcow",
-                    "up --detach --quiet-pull",
+                    RENEW + " acme-mailcow dovecot-mailcow",
                 )
             }
         },
@@ -64,7 +77,7 @@ def host(make_host, tmp_path):
 
 
 def apply(host, planned):
-    return stack_fix.apply(host, planned, ROOT, "mailcowdockerized")
+    return stack_fix.apply(host, planned, ROOT)
 
 
 def test_everything_is_mended_once(host, tmp_path):
@@ -123,11 +136,12 @@ def test_parameters_that_were_set_before_keep_their_lines(host, tmp_path):
         (dict(LINK, target=CONF), "mailcow.conf is not in PEM form"),
         (dict(LINK, mode=0o644), "mode is 420; allowed: three octal digits in quotes"),
         (dict(LINK, mode="rw-r--r--"), "mode is 'rw-r--r--'; allowed: three octal digits"),
+        (dict(RECREATE, project="other"), "projects mailcowdockerized, other; allowed: one"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is(host, tmp_path, fix, text):
     with pytest.raises(StackFixError, match=text):
-        stack_fix.plan(host, [KEYS, fix])
+        stack_fix.plan(host, [dict(KEYS, project=PROJECT), fix])
     assert "SOLR_HEAP" in (tmp_path / CONF[1:]).read_text()
 
 
@@ -135,6 +149,44 @@ def test_what_docker_says_is_told(host):
     planned = stack_fix.plan(host, [dict(RECREATE, services=["sogo-mailcow"])])
     with pytest.raises(StackFixError, match="recreate --quiet-pull sogo-mailcow: .*not found"):
         apply(host, planned)
+
+
+def test_names_of_secrets_come_with_the_fix(host, tmp_path):
+    (tmp_path / CONF[1:]).write_text(
+        "SOLR_HEAP=1\nDB_PW=first-hidden-1\nADMIN_WORD=second-hidden-2\n"
+        "SQLALCHEMY_DATABASE_URI=mysql://u:third-hidden-3@db/mailu\n"
+        "WATCHDOG_NOTIFY_WEBHOOK=https://example.org/fourth-hidden-4\n"
+    )
+    planned = stack_fix.plan(host, [KEYS])
+    assert "hidden" not in str(stack_fix.diff(planned))
+    assert planned.variables[0][1].known_secrets() == {"second-hidden-2"}
+
+
+def test_a_file_that_is_not_utf8_is_left_alone(host, tmp_path):
+    before = b"SOLR_HEAP=1\nDBPASS=p\xe4ssword\n"
+    (tmp_path / CONF[1:]).write_bytes(before)
+    with pytest.raises(env_document.EnvError, match=CONF + " is not UTF-8; change its lines"):
+        stack_fix.plan(host, [KEYS])
+    assert (tmp_path / CONF[1:]).read_bytes() == before
+
+
+def test_a_key_is_readable_for_nobody_else_whatever_is_asked(host, tmp_path):
+    (tmp_path / LIVE[1:] / "fullchain1.pem").write_text(CERTIFICATE + KEY)
+    stack_fix.apply(host, stack_fix.plan(host, [LINK])._replace(restart=[]), ROOT)
+    assert (tmp_path / SSL[1:] / "cert.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_projects_name_is_that_of_the_fixes_and_compose_finds_it_otherwise(host):
+    assert stack_fix.plan(host, [KEYS, RECREATE], "guessed").project == PROJECT
+    assert stack_fix.plan(host, [KEYS], "told").project == "told"
+    planned = stack_fix.plan(host, [KEYS])
+    with pytest.raises(StackFixError, match="^docker compose " + RENEW + " acme-mailcow dovecot"):
+        apply(host, planned)
+
+
+def test_without_running_services_nothing_is_started(host):
+    # No command is recorded for it, and one that is not would be an error.
+    apply(host, stack_fix.plan(host, [dict(KEYS, services=[])]))
 
 
 @pytest.mark.parametrize(("now", "changed"), [("1023", True), ("1024", False), ("8192", False)])

@@ -329,6 +329,25 @@ def test_old_keys_and_keys_that_stand_twice(stack, judge):
     assert fixes[0]["kind"] == "env_file"
     assert fixes[0]["path"] == PATH + "/mailcow.conf"
     assert fixes[0]["absent"] == ["ACME_CONTACT", "SKIP_SOLR"]
+    assert {"DBPASS", "WATCHDOG_NOTIFY_WEBHOOK"} <= set(fixes[0]["secret_keys"])
+    assert fixes[0]["project"] == "mailcowdockerized"
+    assert len(fixes[0]["services"]) == 18
+
+
+def test_a_service_that_was_stopped_is_not_started_with_the_others(stack, judge):
+    stack.conf += "SKIP_SOLR=y\n"
+    stack.state("olefy-mailcow", Status="exited", ExitCode=137)
+    _bad, fixes, _all = judge()
+    assert len(fixes[0]["services"]) == 17
+    assert "olefy-mailcow" not in fixes[0]["services"]
+
+
+def test_a_file_that_is_not_utf8_is_not_written(stack, judge):
+    # What is not UTF-8 is written as it is.
+    stack.conf = stack.conf.encode() + b"SKIP_SOLR=y\nMY_NOTE=K\xf6ln\n"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.configuration"]
+    assert fixes == []
 
 
 def test_no_forwarding(stack, judge):
@@ -811,6 +830,13 @@ def test_a_healthy_mailu(mailu, flavor):
 
 def test_mailus_own_certificate_is_not_looked_for(mailu):
     assert mailu("letsencrypt", {"/mailu/certs/cert.pem": ""}) == ({}, [])
+
+
+def test_secrets_of_mailu_are_named_with_the_fix(mailu):
+    env = "TLS_FLAVOR=cert\nHOSTNAMES=mail1.example.test\nAUTH_RATELIMIT=1\nDB_PW=x\n"
+    bad, fixes = mailu("cert", {"/mailu/mailu.env": env})
+    assert list(bad) == ["health.configuration"]
+    assert {"DB_PW", "ROUNDCUBE_DB_PW", "SQLALCHEMY_DATABASE_URI"} <= set(fixes[0]["secret_keys"])
 
 
 def test_an_empty_certificate_of_mailu_has_no_example(mailu):
