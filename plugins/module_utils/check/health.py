@@ -266,7 +266,8 @@ def configuration(seen: Seen, _need: Any) -> list[Finding]:
     """Look for keys of older releases in the configuration file, and for keys that stand twice.
 
     ``warn``: the last line of several counts, so that whoever edits the first changes nothing; and
-    upstream's own update takes old keys out each time.
+    upstream's own update takes old keys out each time. What has to be done before they can go is told
+    with it.
     """
     required = "each key once in {0}, and none of an older release".format(seen.env_path)
     old, twice = _configuration_keys(seen)
@@ -274,8 +275,9 @@ def configuration(seen: Seen, _need: Any) -> list[Finding]:
     if twice:
         texts.append("more than once, the last one counts: " + ", ".join(twice))
     if texts:
-        fix = "Edit {0}: delete {1}.".format(
+        fix = "Edit {0}: {1}delete {2}.".format(
             seen.env_path,
+            "".join(text + "; then " for text in _still_needed(seen, old, twice)),
             " and ".join(
                 filter(None, [", ".join(old), twice and "all but the last of " + ", ".join(twice)])
             ),
@@ -291,6 +293,57 @@ def _configuration_keys(seen: Seen) -> tuple[list[str], list[str]]:
         sorted(name for name, what in changes.items() if what == kind)
         for kind in ("removed", "deduplicated")
     )
+
+
+# Keys whose meaning upstream's own update carries over to another one.
+_SUCCESSORS = {"DISABLE_IPv6": "ENABLE_IPV6"}
+
+
+def _still_needed(seen: Seen, old: Iterable[str], twice: Iterable[str]) -> list[str]:
+    """Return what has to be done before lines can be deleted, as clauses; none if they can.
+
+    Compose makes an empty text of a variable that is gone: a directory of mail becomes another one.
+    """
+    config_files = [
+        *seen.host.glob(seen.path + "/*.yml"),
+        *seen.host.glob(seen.path + "/*.yaml"),
+        *(
+            name
+            for several in seen.containers.values()
+            for container in several
+            for name in _labels(container).get(_CONFIG_FILES, "").split(",")
+            if name
+        ),
+    ]
+    texts = {path: seen.host.read(path) or "" for path in dict.fromkeys(config_files)}
+    found = []
+    for name in old:
+        users = [path for path in texts if _refers(texts[path], name)]
+        users += [seen.env_path] if _refers(seen.document.text, name) else []
+        if users:
+            text = "put its value in place of ${0} in {1}"
+            found.append(text.format(name, ", ".join(users)))
+        successor = _SUCCESSORS.get(name)
+        if successor and successor not in seen.document.keys():  # noqa: SIM118  # no dictionary
+            found.append("set {0} as {1} was meant".format(successor, name))
+    found += [
+        "write {0} as one line, since the file refers to it".format(name)
+        for name in twice
+        if _refers(seen.document.text, name)
+    ]
+    return found
+
+
+_CONFIG_FILES = "com.docker.compose.project.config_files"
+
+
+def _labels(container: dict) -> dict:
+    return container["Config"].get("Labels") or {}
+
+
+def _refers(text: str, name: str) -> bool:
+    """Tell whether a text has ``$NAME`` or ``${NAME`` in it."""
+    return bool(re.search(r"\$\{?" + name + r"(?![A-Za-z0-9_])", text))
 
 
 # -- the network -----------------------------------------------------------------------------------
@@ -986,9 +1039,9 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
             command = "sysctl -w {0}={1}".format(name, value)
             add("health.inotify", "sysctl", command, name=name, value=str(value))
     if "health.configuration" in bad:
-        old, _twice = _configuration_keys(seen)
+        old, twice = _configuration_keys(seen)
         status = seen.host.stat(seen.env_path)
-        if _is_utf8(seen):
+        if not _still_needed(seen, old, twice) and _is_utf8(seen):
             add(
                 "health.configuration",
                 "env_file",

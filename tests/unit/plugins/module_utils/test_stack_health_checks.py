@@ -342,12 +342,39 @@ def test_a_service_that_was_stopped_is_not_started_with_the_others(stack, judge)
     assert "olefy-mailcow" not in fixes[0]["services"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "advice"),
+    [
+        (
+            "DISABLE_IPv6=y\n",
+            "set ENABLE_IPV6 as DISABLE_IPv6 was meant; then delete DISABLE_IPv6.",
+        ),
+        ("SPECIAL=x\nSPECIAL=${SPECIAL},y\n", "write SPECIAL as one line, since the file"),
+        ("SOLR_HEAP=1\nMY_HEAP=$SOLR_HEAP\n", "in place of $SOLR_HEAP in " + PATH),
+    ],
+)
+def test_lines_that_are_still_needed_are_not_taken_out(stack, judge, lines, advice):
+    stack.conf = "\n".join(
+        line for line in stack.conf.splitlines() if not line.startswith("ENABLE_IPV6=")
+    )
+    stack.conf += "\n" + lines
+    bad, fixes, _all = judge()
+    assert advice in bad["health.configuration"].fix
+    assert fixes == []
+
+
 def test_a_file_that_is_not_utf8_is_not_written(stack, judge):
     # What is not UTF-8 is written as it is.
     stack.conf = stack.conf.encode() + b"SKIP_SOLR=y\nMY_NOTE=K\xf6ln\n"
     bad, fixes, _all = judge()
     assert list(bad) == ["health.configuration"]
     assert fixes == []
+
+
+def test_an_older_key_beside_its_successor_can_go(stack, judge):
+    stack.conf += "DISABLE_IPv6=y\nENABLE_IPV6=false\n"
+    _bad, fixes, _all = judge()
+    assert fixes[0]["absent"] == ["DISABLE_IPv6"]
 
 
 def test_no_forwarding(stack, judge):
@@ -837,6 +864,32 @@ def test_secrets_of_mailu_are_named_with_the_fix(mailu):
     bad, fixes = mailu("cert", {"/mailu/mailu.env": env})
     assert list(bad) == ["health.configuration"]
     assert {"DB_PW", "ROUNDCUBE_DB_PW", "SQLALCHEMY_DATABASE_URI"} <= set(fixes[0]["secret_keys"])
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.override.yaml"])
+def test_an_old_key_that_the_compose_files_use_is_not_taken_out(mailu, name):
+    env = "TLS_FLAVOR=cert\nHOSTNAMES=mail1.example.test\nROOT=/mailu\nVERSION=1\n"
+    used = "      - ${ROOT:-/x}/mail:/mail\n    image: imap:$VERSION_OF_MINE\n"
+    files = {"/mailu/mailu.env": env, "/mailu/" + name: used}
+    bad, fixes = mailu("cert", files)
+    assert bad["health.configuration"].fix == (
+        "Edit /mailu/mailu.env: put its value in place of $ROOT in /mailu/{0}; then delete ROOT, "
+        "VERSION.".format(name)
+    )
+    assert fixes == []
+
+
+def test_a_compose_file_elsewhere_counts_too(stack, mailu):
+    for container in stack.record["containers"]:
+        container["Config"]["Labels"]["com.docker.compose.project.config_files"] = (
+            "/mailu/docker-compose.yml,/srv/mail.compose"
+        )
+    env = "TLS_FLAVOR=cert\nHOSTNAMES=mail1.example.test\nVERSION=1\n"
+    bad, fixes = mailu(
+        "cert", {"/mailu/mailu.env": env, "/srv/mail.compose": "image: imap:$VERSION\n"}
+    )
+    assert "$VERSION in /srv/mail.compose" in bad["health.configuration"].fix
+    assert fixes == []
 
 
 def test_an_empty_certificate_of_mailu_has_no_example(mailu):
