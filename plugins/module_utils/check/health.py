@@ -527,8 +527,9 @@ def _certificate_places(seen: Seen) -> tuple[str, str, dict[str, str], list[str]
 def _own_certificate(seen: Seen) -> str:
     """Return why the stack's certificate is not a file of the administrator's; empty when it is."""
     key, values = seen.stack["health"]["certificate"]["flavours"]
-    if key and seen.value(key) not in values:
-        return "{0} is {1}".format(key, seen.value(key) or "not set")
+    # The first is upstream's default.
+    if key and (seen.value(key) or values[0]) not in values:
+        return "{0} is {1}".format(key, seen.value(key))
     return ""
 
 
@@ -631,7 +632,7 @@ def certificate_pair(seen: Seen, _need: Any) -> list[Finding]:
     itself, as the one of a new stack, or about to expire: ``warn``.
     """
     required = "a certificate for {0} with its key, valid for {1} days at least".format(
-        seen.hostname or "the host's name", _EXPIRES_DAYS
+        ", ".join(seen.hostnames) or "the host's name", _EXPIRES_DAYS
     )
     other = _own_certificate(seen)
     if other:
@@ -661,7 +662,7 @@ def certificate_pair(seen: Seen, _need: Any) -> list[Finding]:
         "",
         "",
         # The one that a new stack makes for itself has no names, and nobody trusts it anyway.
-        names=[seen.hostname] if seen.hostname and not leaf.self_signed else [],
+        names=[] if leaf.self_signed else seen.hostnames,
     )
     wrong = certificate.problems(wanted, chain, key, seen.now)
     if wrong:

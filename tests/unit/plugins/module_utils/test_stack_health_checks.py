@@ -40,8 +40,8 @@ def pair(tmp_path_factory):
         done = subprocess.run([OPENSSL, *map(str, words)], capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    def make(days=90, name="mail1.example.test", own=False):
-        if (days, name, own) not in made:
+    def make(days=90, name="mail1.example.test", own=False, more=""):
+        if (days, name, own, more) not in made:
             stem = folder / str(len(made))
             key, request, leaf = (str(stem) + end for end in (".key", ".csr", ".pem"))
             subject = "/CN=" + name
@@ -55,11 +55,11 @@ def pair(tmp_path_factory):
                         "-subj", "/CN=Test authority", "-out", ca)  # fmt: skip
                 run("req", "-new", "-key", key, "-subj", subject, "-out", request)
                 names = folder / "names"
-                names.write_text("subjectAltName=DNS:" + name)
+                names.write_text("subjectAltName=DNS:" + name + more)
                 run("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
                     "-extfile", names, "-days", days, "-out", leaf)  # fmt: skip
-            made[(days, name, own)] = (Path(leaf).read_text(), Path(key).read_text())
-        return made[(days, name, own)]
+            made[(days, name, own, more)] = (Path(leaf).read_text(), Path(key).read_text())
+        return made[(days, name, own, more)]
 
     return make
 
@@ -820,6 +820,7 @@ def mailu(stack, make_host, pair):
     stack.record["config"] = {"name": "mailu", "services": services}
 
     def judge(flavor, files=None, links=None):
+        certificate_pem, key_pem = pair(more=",DNS:b.example.test")
         words = "docker exec id-smtp sh -c " + health._CONNECT + " sh 192.168.203.254:53"
         recorded = {
             "now": stack.now,
@@ -834,8 +835,8 @@ def mailu(stack, make_host, pair):
             {
                 "/mailu/mailu.env": env,
                 "/proc/sys/net/ipv4/ip_forward": "1",
-                "/mailu/certs/cert.pem": pair()[0],
-                "/mailu/certs/key.pem": pair()[1],
+                "/mailu/certs/cert.pem": certificate_pem,
+                "/mailu/certs/key.pem": key_pem,
                 **(files or {}),
             },
             recorded,
@@ -850,13 +851,20 @@ def mailu(stack, make_host, pair):
     return judge
 
 
-@pytest.mark.parametrize("flavor", ["cert", "letsencrypt"])
+@pytest.mark.parametrize("flavor", ["cert", "letsencrypt", ""])
 def test_a_healthy_mailu(mailu, flavor):
     assert mailu(flavor) == ({}, [])
 
 
 def test_mailus_own_certificate_is_not_looked_for(mailu):
     assert mailu("letsencrypt", {"/mailu/certs/cert.pem": ""}) == ({}, [])
+
+
+def test_each_name_of_mailu_counts(mailu, pair):
+    files = dict(zip(("/mailu/certs/cert.pem", "/mailu/certs/key.pem"), pair()))
+    bad, _fixes = mailu("mail", files)
+    assert list(bad) == ["health.certificate"]
+    assert "is not for b.example.test" in bad["health.certificate"].observed
 
 
 def test_secrets_of_mailu_are_named_with_the_fix(mailu):
