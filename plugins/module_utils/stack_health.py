@@ -151,10 +151,14 @@ class Seen(NamedTuple):
         return _SECRET.sub(r"\1" + env_document.MASK, text)
 
     def ailing(self, kind: str) -> list[tuple[str, dict]]:
-        """Return services and containers that one thing is wrong with, see :func:`ailment`."""
+        """Return services and containers that one thing is wrong with, see :func:`ailment`.
+
+        Those that are left over are not among them: nothing has to be done for them to run.
+        """
         return [
             (service, container)
             for service, found in self.containers.items()
+            if service not in self.left_over
             for container in found
             if ailment(container, self.now) == kind
         ]
@@ -294,7 +298,7 @@ def image_name(name: str) -> str:
 
 
 def stale_images(seen: Seen) -> dict[str, str]:
-    """Return the services whose container has another image than the Compose files name.
+    """Return the services that run with another image than the Compose files name.
 
     Returns:
         dict: name of the service -> what there is, in words.
@@ -302,7 +306,7 @@ def stale_images(seen: Seen) -> dict[str, str]:
     found = {}
     for service, wanted in seen.services.items():
         name = wanted.get("image")
-        for container in seen.containers.get(service, ()):
+        for container in filter(is_running, seen.containers.get(service, ())):
             present = container["Config"]["Image"]
             if name and image_name(present) != image_name(name):
                 found[service] = "{0} has {1} and not {2}".format(service, present, name)
@@ -314,7 +318,7 @@ def stale_images(seen: Seen) -> dict[str, str]:
 
 
 def stale_variables(seen: Seen) -> dict[str, dict[str, tuple[str | None, str | None]]]:
-    """Return the services whose container has other variables than the Compose files want.
+    """Return the services that run with other variables than the Compose files want.
 
     Returns:
         dict: name of the service -> variable -> (value it has, value wanted), None for none.
@@ -327,7 +331,7 @@ def stale_variables(seen: Seen) -> dict[str, dict[str, tuple[str | None, str | N
             for name, value in (definition.get("environment") or {}).items()
             if value is not None
         }
-        for container in seen.containers.get(service, ()):
+        for container in filter(is_running, seen.containers.get(service, ())):
             present = variables(container["Config"].get("Env"))
             own = seen.image_variables.get(container["Image"])
             differs = {

@@ -105,9 +105,10 @@ form of these files.".format(seen.command("config -q"))
 def containers(seen: Seen, _need: Any) -> list[Finding]:
     """Look for services without a container that runs.
 
-    One that is missing, was stopped, or has ended: ``fail``, with what its exit code means. One that
-    is meant to end, and did without an error, is left out. A container that is restarted again and
-    again is ``health.restarts``, one that could not have its port ``health.ports``.
+    One that is missing, was stopped or paused, or has ended: ``fail``, with what its exit code means.
+    One that is meant to end, and did without an error, is left out. A container that is restarted
+    again and again is ``health.restarts``, one that could not have its port ``health.ports``. One
+    that is not well, of a service that the files do not have any more: ``warn``.
     """
     required = "every service of the Compose files has a container that runs"
     if seen.silent:
@@ -124,10 +125,24 @@ def containers(seen: Seen, _need: Any) -> list[Finding]:
     ]
     texts = ["{0} has no container".format(name) for name in missing]
     texts += [_about(seen, service, container) for service, container in down]
+    paused = {service for service, found in down if found["State"]["Status"] == "paused"}
+    findings = []
     if texts:
-        names = missing + [service for service, _container in down]
-        return [answer(FAIL, "; ".join(texts), required, _up(seen, names))]
-    return [answer(OK, "{0} services".format(len(seen.containers)), required)]
+        ended = [*missing, *(service for service, _container in down if service not in paused)]
+        commands = [_up(seen, ended)] if ended else []
+        if paused:
+            commands.append(seen.command("unpause " + " ".join(sorted(paused))))
+        findings.append(answer(FAIL, "; ".join(texts), required, "; ".join(commands)))
+    orphans = [
+        "{0}, which the Compose files do not have any more".format(_about(seen, service, container))
+        for service in seen.left_over
+        for container in seen.containers[service]
+        if stack_health.ailment(container, seen.now)
+    ]
+    if orphans:
+        fix = seen.command("up -d --remove-orphans")
+        findings.append(answer(WARN, "; ".join(orphans), required, fix))
+    return findings or [answer(OK, "{0} services".format(len(seen.containers)), required)]
 
 
 def ports(seen: Seen, _need: Any) -> list[Finding]:

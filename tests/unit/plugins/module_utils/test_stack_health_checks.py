@@ -273,6 +273,48 @@ def test_another_image(stack, judge):
     ]
 
 
+@pytest.mark.parametrize("status", ["exited", "paused"])
+def test_a_service_that_was_stopped_is_not_made_anew(stack, judge, status):
+    definition = stack.record["config"]["services"]["olefy-mailcow"]
+    definition["image"] = "ghcr.io/mailcow/olefy:1.16"
+    definition["environment"]["NEW"] = "1"
+    stack.state("olefy-mailcow", Status=status, ExitCode=137)
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.containers"]
+    assert fixes == []
+
+
+def test_a_container_that_is_paused(stack, judge):
+    stack.state("olefy-mailcow", Status="paused")
+    stack.record["containers"].remove(stack.container("acme-mailcow"))
+    bad, _fixes, _all = judge()
+    assert bad["health.containers"].fix == (
+        "cd {0} && docker compose up -d acme-mailcow; cd {0} && docker compose unpause "
+        "olefy-mailcow".format(PATH)
+    )
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Status": "exited", "ExitCode": 1},
+        {"Status": "restarting", "ExitCode": 1},
+        {"Status": "created", "Error": "port is already allocated"},
+        {"Health": {"Status": "unhealthy"}},
+    ],
+)
+def test_a_container_of_a_service_that_is_gone_from_the_files(stack, judge, state):
+    del stack.record["config"]["services"]["olefy-mailcow"]
+    stack.state("olefy-mailcow", **state)
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.containers"]
+    assert bad["health.containers"].status == "warn"
+    assert "which the Compose files do not have any more" in bad["health.containers"].observed
+    assert bad["health.containers"].fix == (
+        "cd {0} && docker compose up -d --remove-orphans".format(PATH)
+    )
+
+
 def test_an_image_that_was_pulled_anew(stack, judge):
     for entry in stack.record["images"]:
         if "mariadb:10.11" in entry["RepoTags"]:
