@@ -146,7 +146,8 @@ class Seen(NamedTuple):
 
     def mask(self, text: str) -> str:
         """Return a text without values of secrets."""
-        for secret in self.secrets:
+        # One may be the beginning of another, whose end would be left.
+        for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, env_document.MASK)
         return _SECRET.sub(r"\1" + env_document.MASK, text)
 

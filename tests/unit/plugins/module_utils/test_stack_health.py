@@ -119,3 +119,11 @@ def test_links_as_a_container_sees_them(make_host):
     assert follow("d") == ("", "/etc/ssl/mail/d")
     assert follow("e") == ("", "")
     assert follow("f") == ("", "")
+
+
+def test_the_longest_secret_is_hidden_first(make_host):
+    seen = Stack().look(make_host)
+    longer = ["password-{0}".format("x" * count) for count in range(30)]
+    for number in range(1, 30):
+        seen = seen._replace(secrets=frozenset(longer[:number]))
+        assert seen.mask("at " + longer[number - 1]) == "at ********"
