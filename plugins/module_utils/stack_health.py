@@ -72,6 +72,7 @@ class Seen(NamedTuple):
         stack: its data, see ``stack.get``.
         path: directory of its Compose project.
         project: name of the project.
+        own_name: the name that Compose gives it when it is told none.
         document: its configuration file.
         config: what ``docker compose config`` makes of its files; empty when it refuses them.
         refused: why it does.
@@ -89,6 +90,7 @@ class Seen(NamedTuple):
     stack: Mapping[str, Any]
     path: str
     project: str
+    own_name: str
     document: env_document.Document
     config: Mapping[str, Any]
     refused: str
@@ -142,6 +144,8 @@ class Seen(NamedTuple):
 
     def command(self, words: str) -> str:
         """Return the line for a shell that has Compose do something with this project."""
+        if self.project != self.own_name:
+            words = "-p {0} {1}".format(self.project, words)
         return "cd {0} && docker compose {1}".format(self.path, words)
 
     def mask(self, text: str) -> str:
@@ -419,14 +423,21 @@ def look(
     document = env_document.Document(text)
     config, refused = _config(host, path)
     # Compose does not read Mailu's own file for it, and knows its name best.
-    project = config.get("name") or _value(document, "COMPOSE_PROJECT_NAME") or stack["project"]
+    own_name = config.get("name") or _value(document, "COMPOSE_PROJECT_NAME") or stack["project"]
+    project = own_name
     api = api or DockerApi()
     containers: dict[str, list[dict]] = {}
     images: dict[str, str] = {}
     networks: dict[str, dict] = {}
     silent = ""
     try:
-        for container in api.containers(project):
+        found = api.containers(project)
+        other = "" if found else _other_project(host, api, path)
+        if other:
+            # It was started with --project-name: its networks and volumes are called after that.
+            project, found = other, api.containers(other)
+            config, refused = _config(host, path, other)
+        for container in found:
             name = container["Config"]["Labels"].get("com.docker.compose.service", "")
             containers.setdefault(name, []).append(container)
         for image in api.ask("/images/json"):
@@ -438,8 +449,8 @@ def look(
     now = host.now()
     secrets = _secrets(stack, document, config, containers)
     seen = Seen(
-        host, stack, path, project, document, config, "", silent, dict(sorted(containers.items())),
-        images, {}, {}, networks, frozenset(secrets), now,
+        host, stack, path, project, own_name, document, config, "", silent,
+        dict(sorted(containers.items())), images, {}, {}, networks, frozenset(secrets), now,
     )  # fmt: skip
     return seen._replace(
         refused=seen.mask(refused),
@@ -448,9 +459,21 @@ def look(
     )
 
 
-def _config(host: Host, path: str) -> tuple[dict, str]:
+def _other_project(host: Host, api: DockerApi, path: str) -> str:
+    """Return the project whose containers were made from a directory; empty when there is none."""
+    real = host.realpath(path)
+    found = [
+        name
+        for name, directory in api.project_directories().items()
+        if host.realpath(directory) == real
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def _config(host: Host, path: str, project: str = "") -> tuple[dict, str]:
     """Return what Compose makes of a project's files, and why it refuses them."""
-    done = host.run(["docker", "compose", "config", "--format", "json"], cwd=path)
+    named = ["--project-name", project] if project else []
+    done = host.run(["docker", "compose", *named, "config", "--format", "json"], cwd=path)
     if done.rc != 0:
         return {}, done.stderr.strip() or "return code {0}".format(done.rc)
     try:

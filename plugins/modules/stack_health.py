@@ -237,6 +237,11 @@ fixes:
       returned: kind V(sysctl)
       type: str
       sample: "1"
+project:
+  description: Name of the Compose project that was looked at.
+  returned: success
+  type: str
+  sample: mailcowdockerized
 containers:
   description: The project's containers.
   returned: success
@@ -324,6 +329,7 @@ def main() -> None:
         findings=[item.to_dict() for item in finding.worst_first(findings)],
         summary=finding.summary(findings),
         fixes=health.fixes(seen, findings),
+        project=seen.project,
         containers=seen.to_list(),
     )
 

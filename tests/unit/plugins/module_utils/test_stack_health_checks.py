@@ -315,6 +315,25 @@ def test_a_container_of_a_service_that_is_gone_from_the_files(stack, judge, stat
     )
 
 
+def test_a_project_that_was_started_with_another_name(stack, judge):
+    stack.project = "mine"
+    stack.other_config = dict(stack.record["config"], name="mine")
+    stack.conf += "SKIP_SOLR=y\n"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.configuration"]
+    assert fixes[0]["project"] == "mine"
+    stack.state("olefy-mailcow", Status="exited", ExitCode=1)
+    bad, _fixes, _all = judge()
+    assert "docker compose -p mine up -d olefy-mailcow" in bad["health.containers"].fix
+
+
+def test_a_foreign_project_is_not_taken_for_this_one(stack, make_host, monkeypatch):
+    stack.project = "mine"
+    monkeypatch.setattr(recorded_stack.RecordedApi, "directory", "/srv/other")
+    seen = stack.look(make_host)
+    assert (seen.project, seen.containers) == ("mailcowdockerized", {})
+
+
 def test_an_image_that_was_pulled_anew(stack, judge):
     for entry in stack.record["images"]:
         if "mariadb:10.11" in entry["RepoTags"]:
