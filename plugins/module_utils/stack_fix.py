@@ -72,14 +72,13 @@ class Plan(NamedTuple):
         return bool(self.fixes)
 
 
-def plan(host: Host, fixes: Iterable[Mapping[str, Any]], project: str = "") -> Plan:
+def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
     """Compare the host with what the fixes want of it. Nothing is changed.
 
     Args:
         host: where the stack is.
         fixes: dictionaries with ``kind`` and what the kind needs, see :data:`KINDS`; those with
-            services may have ``project``.
-        project: name of the Compose project when no fix has it.
+            services may have ``project``, the name of the Compose project.
 
     Raises:
         StackFixError: a fix is not known or lacks something, a file cannot be read, or has not the
@@ -90,7 +89,7 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]], project: str = "") -> P
     fixes = [dict(fix) for fix in fixes]
     for fix in fixes:
         _validate(fix)
-    found = Plan([], [], [], None, [], [], [], [], _project(fixes, project))
+    found = Plan([], [], [], None, [], [], [], [], _project(fixes))
     renew: dict[str, None] = {}
     restart: dict[str, None] = {}
     recreate: dict[str, None] = {}
@@ -138,12 +137,12 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]], project: str = "") -> P
     return found._replace(sysctl=kernel, restart=names, recreate=list(recreate), renew=list(renew))
 
 
-def _project(fixes: Iterable[Mapping[str, Any]], project: str) -> str:
-    """Return the name of the project that the fixes are for."""
+def _project(fixes: Iterable[Mapping[str, Any]]) -> str:
+    """Return the name of the project that the fixes are for; empty when they do not say."""
     names = sorted({fix["project"] for fix in fixes if fix.get("project")})
     if len(names) > 1:
         raise StackFixError("fixes: projects {0}; allowed: one".format(", ".join(names)))
-    return names[0] if names else project
+    return names[0] if names else ""
 
 
 def _validate(fix: Mapping[str, Any]) -> None:

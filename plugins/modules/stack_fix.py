@@ -32,12 +32,6 @@ options:
       - Directory of the Compose project.
     type: path
     required: true
-  project:
-    description:
-      - Name of the Compose project for O(fixes) that do not name it themselves; the one that Compose
-        finds there when empty.
-    type: str
-    default: ''
 notes:
   - Kernel parameters are written to C(/etc/sysctl.d/61-mailhost-doctor.conf).
 extends_documentation_fragment:
@@ -115,7 +109,6 @@ def main() -> None:
         argument_spec={
             "fixes": {"type": "list", "elements": "dict", "required": True},
             "project_src": {"type": "path", "required": True},
-            "project": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -123,7 +116,7 @@ def main() -> None:
     params = module.params
     copies = []
     try:
-        planned = stack_fix.plan(host, params["fixes"], params["project"])
+        planned = stack_fix.plan(host, params["fixes"])
         for _path, mended, _mode in planned.variables:
             module.no_log_values.update(mended.known_secrets())
         if planned.changed and not module.check_mode:

@@ -177,8 +177,7 @@ def test_a_key_is_readable_for_nobody_else_whatever_is_asked(host, tmp_path):
 
 
 def test_the_projects_name_is_that_of_the_fixes_and_compose_finds_it_otherwise(host):
-    assert stack_fix.plan(host, [KEYS, RECREATE], "guessed").project == PROJECT
-    assert stack_fix.plan(host, [KEYS], "told").project == "told"
+    assert stack_fix.plan(host, [KEYS, RECREATE]).project == PROJECT
     planned = stack_fix.plan(host, [KEYS])
     with pytest.raises(StackFixError, match="^docker compose " + RENEW + " acme-mailcow dovecot"):
         apply(host, planned)
