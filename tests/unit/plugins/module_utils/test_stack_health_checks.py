@@ -761,6 +761,8 @@ def test_rspamd_died_of_an_unknown_instruction(stack, judge):
     assert list(bad) == ["health.restarts", "health.hyperscan"]
     assert bad["health.hyperscan"].status == "fail"
     assert [entry["kind"] for entry in fixes] == ["remove_files"]
+    # As the fix does: other files of that name may be of use.
+    assert "rm -f *.hs *.hsmp *.hsmc *.hs.unser *.hsmp.unser *.hsmc.unser;" in fixes[0]["command"]
 
 
 def test_rspamd_says_so(stack, judge):
