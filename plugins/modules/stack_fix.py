@@ -15,8 +15,7 @@ description:
   - Puts a copy in place of a linked certificate, removes compiled expressions of another processor, sets
     kernel parameters, takes old keys out of the configuration file, and makes containers anew that
     have another image or other variables than the files want.
-  - What is mended already is left alone. Of services only those are touched that run, or that read a
-    certificate.
+  - What is mended already is left alone. What was stopped on purpose is not started.
   - The configuration file, and an own file in whose place a copy is put, are backed up before. Links and
     compiled expressions are not, since nothing is lost with them.
   - A configuration file that is not UTF-8 is refused, and so is a certificate that is not in PEM form.

@@ -614,7 +614,7 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
                     "target": seen.host.realpath(target),
                     "mode": mode,
                     "project": seen.project,
-                    "services": list(data["readers"]),
+                    "services": [name for name in data["readers"] if name in seen.running],
                 }
             )
     # An example's key beside another certificate would only be a worse state.

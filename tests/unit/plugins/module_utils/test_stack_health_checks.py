@@ -637,6 +637,15 @@ def test_a_relative_link_is_read_where_it_was_made(stack, judge, pair):
     assert [entry["target"] for entry in fixes] == [PATH + "/data/own/cert.pem"]
 
 
+def test_a_reader_of_the_certificate_that_was_stopped_is_not_started(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/ssl/own/cert.pem"
+    stack.files["/etc/ssl/own/cert.pem"] = pair()[0]
+    stack.state("dovecot-mailcow", Status="exited", ExitCode=137)
+    _bad, fixes, _all = judge()
+    assert [entry["services"] for entry in fixes] == [["postfix-mailcow", "nginx-mailcow"]]
+
+
 def test_a_certificate_with_its_key_is_readable_for_nobody_else(stack, judge, pair):
     del stack.files[SSL + "/cert.pem"]
     stack.links[SSL + "/cert.pem"] = "/etc/ssl/own/both.pem"
