@@ -431,15 +431,13 @@ def look(
     networks: dict[str, dict] = {}
     silent = ""
     try:
-        found = api.containers(project)
-        other = "" if found else _other_project(host, api, path)
-        if other:
+        containers = _by_service(api, project)
+        others = [] if containers else _other_projects(host, api, path, config)
+        if len(others) == 1:
             # It was started with --project-name: its networks and volumes are called after that.
-            project, found = other, api.containers(other)
-            config, refused = _config(host, path, other)
-        for container in found:
-            name = container["Config"]["Labels"].get("com.docker.compose.service", "")
-            containers.setdefault(name, []).append(container)
+            project = others[0]
+            containers = _by_service(api, project)
+            config, refused = _config(host, path, project)
         for image in api.ask("/images/json"):
             for tag in image.get("RepoTags") or ():
                 images[image_name(tag)] = image["Id"]
@@ -459,15 +457,27 @@ def look(
     )
 
 
-def _other_project(host: Host, api: DockerApi, path: str) -> str:
-    """Return the project whose containers were made from a directory; empty when there is none."""
+def _by_service(api: DockerApi, project: str) -> dict[str, list[dict]]:
+    """Return a project's containers, by the name of their service."""
+    found: dict[str, list[dict]] = {}
+    for container in api.containers(project):
+        name = container["Config"]["Labels"].get("com.docker.compose.service", "")
+        found.setdefault(name, []).append(container)
+    return found
+
+
+def _other_projects(host: Host, api: DockerApi, path: str, config: Mapping) -> list[str]:
+    """Return the projects that were made from a directory and have services of its files.
+
+    Something else may have been started there as well, with files of its own.
+    """
     real = host.realpath(path)
-    found = [
+    return [
         name
-        for name, directory in api.project_directories().items()
+        for name, directory in sorted(api.project_directories().items())
         if host.realpath(directory) == real
+        and not set(_by_service(api, name)).isdisjoint(config.get("services") or ())
     ]
-    return found[0] if len(found) == 1 else ""
 
 
 def _config(host: Host, path: str, project: str = "") -> tuple[dict, str]:

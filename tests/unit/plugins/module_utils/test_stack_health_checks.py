@@ -327,6 +327,13 @@ def test_a_project_that_was_started_with_another_name(stack, judge):
     assert "docker compose -p mine up -d olefy-mailcow" in bad["health.containers"].fix
 
 
+def test_another_project_of_the_same_directory_is_not_taken_for_this_one(stack, make_host):
+    stack.project = "monitoring"
+    stack.record["config"]["services"] = {"not-started": {}}
+    seen = stack.look(make_host)
+    assert (seen.project, seen.containers) == ("mailcowdockerized", {})
+
+
 def test_a_foreign_project_is_not_taken_for_this_one(stack, make_host, monkeypatch):
     stack.project = "mine"
     monkeypatch.setattr(recorded_stack.RecordedApi, "directory", "/srv/other")
