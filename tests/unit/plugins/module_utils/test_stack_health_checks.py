@@ -939,6 +939,11 @@ def test_mailus_own_certificate_is_not_looked_for(mailu):
     assert mailu("letsencrypt", {"/mailu/certs/cert.pem": ""}) == ({}, [])
 
 
+def test_without_a_flavour_the_certificate_is_the_administrators(mailu):
+    bad, _fixes = mailu("", {"/mailu/certs/cert.pem": ""})
+    assert list(bad) == ["health.certificate_files"]
+
+
 def test_each_name_of_mailu_counts(mailu, pair):
     files = dict(zip(("/mailu/certs/cert.pem", "/mailu/certs/key.pem"), pair()))
     bad, _fixes = mailu("mail", files)
