@@ -1036,13 +1036,15 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
     paths = _compiled_files(seen)
     if "health.hyperscan" in bad and paths:
         service = seen.stack["health"]["rspamd"]["service"]
+        # One that died of them is to run again, one that was stopped on purpose is not.
+        starts = bad["health.hyperscan"].status == FAIL or service in seen.running
         add(
             "health.hyperscan",
             "remove_files",
             bad["health.hyperscan"].fix,
             paths=paths,
             project=seen.project,
-            services=[service],
+            services=[service] if starts else [],
         )
     if (
         "health.forwarding" in bad

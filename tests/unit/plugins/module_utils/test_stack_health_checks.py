@@ -765,6 +765,14 @@ def test_expressions_for_a_processor_with_more(stack, judge):
     assert fixes[0]["services"] == ["rspamd-mailcow"]
 
 
+@pytest.mark.parametrize(("code", "services"), [(137, []), (132, ["rspamd-mailcow"])])
+def test_rspamd_is_started_when_it_died_and_not_when_it_was_stopped(stack, judge, code, services):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x1C)
+    stack.state("rspamd-mailcow", Status="exited", ExitCode=code)
+    _bad, fixes, _all = judge()
+    assert [entry["services"] for entry in fixes] == [services]
+
+
 def test_expressions_that_suit(stack, judge):
     stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
     assert judge()[0] == {}
