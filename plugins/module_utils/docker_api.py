@@ -17,7 +17,16 @@ SOCKET = "/var/run/docker.sock"
 
 
 class DockerError(Exception):
-    """The engine did not answer, or answered with an error; the text says which."""
+    """The engine did not answer, or answered with an error; the text says which.
+
+    Args:
+        text: what is told.
+        status: the status of its answer (RFC 9110); 0 when there was none.
+    """
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def containers_question(project: str) -> str:
@@ -74,12 +83,18 @@ class DockerApi:
                 "the Docker engine does not answer on {0}: {1}".format(self.path, error)
             ) from error
         if int(status) != 200:
-            raise DockerError("the Docker engine answered {0} to {1}".format(int(status), question))
+            text = "the Docker engine answered {0} to {1}".format(int(status), question)
+            raise DockerError(text, int(status))
         return body
 
     def ask(self, question: str) -> object:
         """Return the answer to a GET request, decoded from JSON. Raises as :meth:`read`."""
-        return json.loads(self.read(question).decode("utf-8"))
+        try:
+            return json.loads(self.read(question).decode("utf-8"))
+        except ValueError as error:
+            raise DockerError(
+                "the Docker engine's answer to {0} is no JSON: {1}".format(question, error)
+            ) from error
 
     def containers(self, project: str) -> list[dict]:
         """Return what ``docker inspect`` shows of each container of a Compose project.
@@ -90,8 +105,29 @@ class DockerApi:
         Raises:
             DockerError: see :meth:`read`.
         """
-        found = self.ask(containers_question(project))
-        return [self.ask("/containers/{0}/json".format(entry["Id"])) for entry in found]
+        found = []
+        for entry in self.ask(containers_question(project)):
+            try:
+                found.append(self.ask("/containers/{0}/json".format(entry["Id"])))
+            except DockerError as error:
+                # It may have been removed since it was listed.
+                if error.status != 404:
+                    raise
+        return found
+
+    def project_directories(self) -> dict[str, str]:
+        """Return the directories of the Compose projects that have containers.
+
+        Returns:
+            dict: name of the project -> the directory that Compose was told, or found.
+
+        Raises:
+            DockerError: see :meth:`read`.
+        """
+        directory = "com.docker.compose.project.working_dir"
+        query = urlencode({"all": "1", "filters": json.dumps({"label": [directory]})})
+        labels = [entry["Labels"] for entry in self.ask("/containers/json?" + query)]
+        return {item["com.docker.compose.project"]: item[directory] for item in labels}
 
     def log_tail(self, container: str, lines: int = 10, since: float = 0.0) -> list[str]:
         """Return the last lines that a container printed, without control characters.

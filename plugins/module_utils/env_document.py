@@ -22,13 +22,31 @@ COMMENTED = re.compile(r"^#(?P<key>[A-Za-z_][A-Za-z0-9_]*)=")
 # left out as bash expands it at the beginning and behind a colon.
 PLAIN = re.compile(r"^[A-Za-z0-9_@%+=:,./^!?*{}\[\]-]*\Z")
 SECRET_NAME = re.compile(
-    r"PASS(?!_SCHEME)|SECRET|TOKEN|CREDENTIAL|DBROOT|(^|_)KEY($|_)", re.IGNORECASE
+    r"PASS(?!_SCHEME)|SECRET|TOKEN|CREDENTIAL|DBROOT|DATABASE_URI|NOTIFY_WEBHOOK$|"
+    r"(^|_)(KEY|PW)($|_)",
+    re.IGNORECASE,
 )
 MASK = "********"
 
 
 class EnvError(ValueError):
     """A value or a change that is refused; the text names the key and says why."""
+
+
+def decode(data: bytes, path: str) -> str:
+    """Return the text of a file.
+
+    Args:
+        data: its content.
+        path: its path, for the error.
+
+    Raises:
+        EnvError: it is not UTF-8; what cannot be read could not be written back either.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise EnvError("{0} is not UTF-8; change its lines by hand".format(path)) from error
 
 
 def bash_value(raw: str) -> str:

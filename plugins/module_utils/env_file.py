@@ -95,9 +95,10 @@ def manage(host: Host, params: dict, check_mode: bool) -> dict:
             "mode: %r; allowed: three octal digits, such as 0600" % params["mode"]
         )
     path = host.realpath(params["path"])
-    text = host.read(path)
-    if text is None and host.exists(path):
+    data = host.read_bytes(path)
+    if data is None and host.exists(path):
         raise env_document.EnvError("path: %s is there but cannot be read as a file" % path)
+    text = None if data is None else env_document.decode(data, path)
     if not check_mode and not host.isdir(os.path.dirname(path)):
         raise env_document.EnvError("path: the directory %s does not exist" % os.path.dirname(path))
     plan = env_document.plan(

@@ -447,7 +447,12 @@ def _relay(session: Session, name: str, foreign: str) -> tuple[tuple[str, str, R
             catch_all = session.command("RCPT TO:<{0}@{1}>".format(local, name)).good
         if not catch_all:
             tried.append((sender, recipient, reply))
-        if session.command("RSET").code == 421 or reply.code in (421, 530):
+        try:
+            ended = session.command("RSET").code == 421
+        except SmtpError:
+            # What it said before it hung up counts all the same.
+            ended = True
+        if ended or reply.code in (421, 530):
             break
     return tuple(tried)
 

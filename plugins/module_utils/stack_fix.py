@@ -8,6 +8,7 @@ kernel parameters, then containers, each of which is touched once.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterable, Mapping, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
@@ -23,12 +24,15 @@ KINDS = {
     "copy_file": ("path", "target", "mode", "services"),
     "remove_files": ("paths", "services"),
     "sysctl": ("name", "value"),
-    "env_file": ("path", "absent", "mode"),
+    "env_file": ("path", "absent", "mode", "secret_keys", "services"),
     "recreate": ("services",),
 }
 
 #: A file of its own: that of the role system holds exactly what the role was told.
 SYSCTL_PATH = "/etc/sysctl.d/61-mailhost-doctor.conf"
+
+#: What stands in each file of a certificate, and in one that only root may read (RFC 7468).
+PEM, PRIVATE_KEY = b"-----BEGIN ", b"PRIVATE KEY-----"
 
 _TIMEOUT = 300.0
 
@@ -48,6 +52,8 @@ class Plan(NamedTuple):
         variables: configuration file -> what becomes of it, and its mode.
         restart: services to restart.
         recreate: services that get new containers.
+        renew: services that get new containers where their variables differ then.
+        project: name of the Compose project; empty for the one that Compose finds.
     """
 
     fixes: list[dict[str, Any]]
@@ -57,6 +63,8 @@ class Plan(NamedTuple):
     variables: list[tuple[str, env_document.Plan, int]]
     restart: list[str]
     recreate: list[str]
+    renew: list[str]
+    project: str
 
     @property
     def changed(self) -> bool:
@@ -69,18 +77,24 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
 
     Args:
         host: where the stack is.
-        fixes: dictionaries with ``kind`` and what the kind needs, see :data:`KINDS`.
+        fixes: dictionaries with ``kind`` and what the kind needs, see :data:`KINDS`; those with
+            services may have ``project``, the name of the Compose project.
 
     Raises:
-        StackFixError: a fix is not known or lacks something, or a file cannot be read.
+        StackFixError: a fix is not known or lacks something, a file cannot be read, or has not the
+            content that it must have.
+        env_document.EnvError: a configuration file is not UTF-8.
         file_write.FileWriteError, sysctl_file.SysctlError: a file or a parameter cannot be read.
     """
-    found = Plan([], [], [], None, [], [], [])
+    fixes = [dict(fix) for fix in fixes]
+    for fix in fixes:
+        _validate(fix)
+    found = Plan([], [], [], None, [], [], [], [], _project(fixes))
+    renew: dict[str, None] = {}
     restart: dict[str, None] = {}
     recreate: dict[str, None] = {}
     minimums: dict[str, int] = {}
-    for fix in map(dict, fixes):
-        _validate(fix)
+    for fix in fixes:
         kind = fix["kind"]
         if kind in ("copy_link", "copy_file"):
             if not _copy(host, fix, found.files):
@@ -94,13 +108,19 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
             restart.update(dict.fromkeys(fix["services"]))
         elif kind == "sysctl":
             now = (host.read("/proc/sys/" + fix["name"].replace(".", "/")) or "").strip()
-            if now == str(fix["value"]):
+            if now.isdigit() and int(now) >= int(fix["value"]):
                 continue
             minimums[fix["name"]] = int(fix["value"])
         elif kind == "env_file":
-            mended = env_document.plan(host.read(fix["path"]) or "", {}, absent=fix["absent"])
+            mended = env_document.plan(
+                env_document.decode(host.read_bytes(fix["path"]) or b"", fix["path"]),
+                {},
+                absent=fix["absent"],
+                secret_keys=fix["secret_keys"],
+            )
             if not mended.changed:
                 continue
+            renew.update(dict.fromkeys(fix["services"]))
             found.variables.append((fix["path"], mended, int(fix["mode"], 8)))
         else:
             recreate.update(dict.fromkeys(fix["services"]))
@@ -108,11 +128,21 @@ def plan(host: Host, fixes: Iterable[Mapping[str, Any]]) -> Plan:
     kernel = None
     if minimums:
         before = sysctl_file.parse(host.read(SYSCTL_PATH) or "")
-        kept = {name: int(value) for name, value in before.items() if value.isdigit()}
-        kernel = sysctl_file.plan(host, {**kept, **minimums}, {}, SYSCTL_PATH)
+        for name, value in before.items():
+            if value.isdigit():
+                minimums[name] = max(int(value), minimums.get(name, 0))
+        kernel = sysctl_file.plan(host, minimums, {}, SYSCTL_PATH)
     # A new container reads everything anew.
     names = [name for name in restart if name not in recreate]
-    return found._replace(sysctl=kernel, restart=names, recreate=list(recreate))
+    return found._replace(sysctl=kernel, restart=names, recreate=list(recreate), renew=list(renew))
+
+
+def _project(fixes: Iterable[Mapping[str, Any]]) -> str:
+    """Return the name of the project that the fixes are for; empty when they do not say."""
+    names = sorted({fix["project"] for fix in fixes if fix.get("project")})
+    if len(names) > 1:
+        raise StackFixError("fixes: projects {0}; allowed: one".format(", ".join(names)))
+    return names[0] if names else ""
 
 
 def _validate(fix: Mapping[str, Any]) -> None:
@@ -127,6 +157,13 @@ def _validate(fix: Mapping[str, Any]) -> None:
     for path in [fix.get("path"), fix.get("target"), *(fix.get("paths") or ())]:
         if path is not None and not str(path).startswith("/"):
             raise StackFixError("fixes: {0!r}; allowed: an absolute path".format(path))
+    mode = fix.get("mode", "0600")
+    if not isinstance(mode, str) or not re.fullmatch("0?[0-7]{3}", mode):
+        raise StackFixError(
+            "fixes: mode is {0!r}; allowed: three octal digits in quotes, such as '0600'".format(
+                mode
+            )
+        )
 
 
 def _copy(host: Host, fix: Mapping[str, Any], files: list[file_write.Replacement]) -> bool:
@@ -135,11 +172,12 @@ def _copy(host: Host, fix: Mapping[str, Any], files: list[file_write.Replacement
     data = host.read_bytes(target)
     if not data:
         raise StackFixError("{0} is empty, or cannot be read".format(target))
+    if PEM not in data:
+        raise StackFixError("{0} is not in PEM form, as certificates and keys are".format(target))
+    mode = 0o600 if PRIVATE_KEY in data else int(fix["mode"], 8)
     if host.readlink(path) is None and host.read_bytes(path) == data:
         return False
-    files.append(
-        file_write.Replacement(file_write.place(host, path), data, int(fix["mode"], 8), None, None)
-    )
+    files.append(file_write.Replacement(file_write.place(host, path), data, mode, None, None))
     return True
 
 
@@ -172,14 +210,13 @@ def _entry(header: str, before: str, after: str) -> dict[str, str]:
     }
 
 
-def apply(host: Host, planned: Plan, project_src: str, project: str) -> list[str]:
+def apply(host: Host, planned: Plan, project_src: str) -> list[str]:
     """Do it.
 
     Args:
         host: where the stack is.
         planned: what :func:`plan` returned.
         project_src: directory of the Compose project.
-        project: its name.
 
     Returns:
         list[str]: copies of the files as they were.
@@ -200,15 +237,17 @@ def apply(host: Host, planned: Plan, project_src: str, project: str) -> list[str
         file_write.remove(file_write.place(host, path))
     if planned.sysctl:
         sysctl_file.write(host, planned.sysctl)
-    words = ["docker", "compose", *(["--project-name", project] if project else [])]
+    named = ["--project-name", planned.project] if planned.project else []
+    words = ["docker", "compose", *named]
     if planned.recreate:
         up = ["up", "--detach", "--no-deps", "--force-recreate", "--quiet-pull"]
         _compose(host, [*words, *up, *planned.recreate], project_src)
     if planned.restart:
         _compose(host, [*words, "restart", *planned.restart], project_src)
-    if planned.variables:
-        # Containers that were given the keys are those whose configuration differs now.
-        _compose(host, [*words, "up", "--detach", "--quiet-pull"], project_src)
+    if planned.renew:
+        # Of these Compose makes those anew that were given the keys; what was stopped, stays so.
+        up = ["up", "--detach", "--no-deps", "--quiet-pull"]
+        _compose(host, [*words, *up, *planned.renew], project_src)
     return [path for path in copies if path]
 
 

@@ -72,6 +72,7 @@ class Seen(NamedTuple):
         stack: its data, see ``stack.get``.
         path: directory of its Compose project.
         project: name of the project.
+        own_name: the name that Compose gives it when it is told none.
         document: its configuration file.
         config: what ``docker compose config`` makes of its files; empty when it refuses them.
         refused: why it does.
@@ -89,6 +90,7 @@ class Seen(NamedTuple):
     stack: Mapping[str, Any]
     path: str
     project: str
+    own_name: str
     document: env_document.Document
     config: Mapping[str, Any]
     refused: str
@@ -114,7 +116,27 @@ class Seen(NamedTuple):
     @property
     def hostname(self) -> str:
         """The name that the stack's daemons call themselves by."""
-        return self.value(self.stack["hostname_key"]).split(",")[0]
+        return (self.hostnames or [""])[0]
+
+    @property
+    def hostnames(self) -> list[str]:
+        """All names that the stack's daemons answer to, the main one first."""
+        names = self.value(self.stack["hostname_key"]).split(",")
+        return [name.strip() for name in names if name.strip()]
+
+    @property
+    def left_over(self) -> list[str]:
+        """The services that have a container and are not in the Compose files any more."""
+        return [name for name in self.containers if self.services and name not in self.services]
+
+    @property
+    def running(self) -> list[str]:
+        """The services of the Compose files that run, or are being restarted."""
+        return [
+            name
+            for name, found in self.containers.items()
+            if name not in self.left_over and any(map(is_running, found))
+        ]
 
     def value(self, key: str) -> str:
         """Return a value of the configuration file; empty when it is not set or not clear."""
@@ -122,19 +144,26 @@ class Seen(NamedTuple):
 
     def command(self, words: str) -> str:
         """Return the line for a shell that has Compose do something with this project."""
+        if self.project != self.own_name:
+            words = "-p {0} {1}".format(self.project, words)
         return "cd {0} && docker compose {1}".format(self.path, words)
 
     def mask(self, text: str) -> str:
         """Return a text without values of secrets."""
-        for secret in self.secrets:
+        # One may be the beginning of another, whose end would be left.
+        for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, env_document.MASK)
         return _SECRET.sub(r"\1" + env_document.MASK, text)
 
     def ailing(self, kind: str) -> list[tuple[str, dict]]:
-        """Return services and containers that one thing is wrong with, see :func:`ailment`."""
+        """Return services and containers that one thing is wrong with, see :func:`ailment`.
+
+        Those that are left over are not among them: nothing has to be done for them to run.
+        """
         return [
             (service, container)
             for service, found in self.containers.items()
+            if service not in self.left_over
             for container in found
             if ailment(container, self.now) == kind
         ]
@@ -219,6 +248,11 @@ def meaning(state: Mapping[str, Any]) -> str:
     return "signal {0}".format(code - 128) if code > 128 else "its program reported an error"
 
 
+def is_running(container: Mapping[str, Any]) -> bool:
+    """Tell whether a container runs, or will by itself: others are not to be started by the way."""
+    return container["State"]["Status"] in ("running", "restarting")
+
+
 def ailment(container: Mapping[str, Any], now: float) -> str:
     """Return what is wrong with a container, as one of the kinds above; empty when nothing is.
 
@@ -269,7 +303,7 @@ def image_name(name: str) -> str:
 
 
 def stale_images(seen: Seen) -> dict[str, str]:
-    """Return the services whose container has another image than the Compose files name.
+    """Return the services that run with another image than the Compose files name.
 
     Returns:
         dict: name of the service -> what there is, in words.
@@ -277,7 +311,7 @@ def stale_images(seen: Seen) -> dict[str, str]:
     found = {}
     for service, wanted in seen.services.items():
         name = wanted.get("image")
-        for container in seen.containers.get(service, ()):
+        for container in filter(is_running, seen.containers.get(service, ())):
             present = container["Config"]["Image"]
             if name and image_name(present) != image_name(name):
                 found[service] = "{0} has {1} and not {2}".format(service, present, name)
@@ -289,7 +323,7 @@ def stale_images(seen: Seen) -> dict[str, str]:
 
 
 def stale_variables(seen: Seen) -> dict[str, dict[str, tuple[str | None, str | None]]]:
-    """Return the services whose container has other variables than the Compose files want.
+    """Return the services that run with other variables than the Compose files want.
 
     Returns:
         dict: name of the service -> variable -> (value it has, value wanted), None for none.
@@ -302,7 +336,7 @@ def stale_variables(seen: Seen) -> dict[str, dict[str, tuple[str | None, str | N
             for name, value in (definition.get("environment") or {}).items()
             if value is not None
         }
-        for container in seen.containers.get(service, ()):
+        for container in filter(is_running, seen.containers.get(service, ())):
             present = variables(container["Config"].get("Env"))
             own = seen.image_variables.get(container["Image"])
             differs = {
@@ -389,16 +423,21 @@ def look(
     document = env_document.Document(text)
     config, refused = _config(host, path)
     # Compose does not read Mailu's own file for it, and knows its name best.
-    project = config.get("name") or _value(document, "COMPOSE_PROJECT_NAME") or stack["project"]
+    own_name = config.get("name") or _value(document, "COMPOSE_PROJECT_NAME") or stack["project"]
+    project = own_name
     api = api or DockerApi()
     containers: dict[str, list[dict]] = {}
     images: dict[str, str] = {}
     networks: dict[str, dict] = {}
     silent = ""
     try:
-        for container in api.containers(project):
-            name = container["Config"]["Labels"].get("com.docker.compose.service", "")
-            containers.setdefault(name, []).append(container)
+        containers = _by_service(api, project)
+        others = [] if containers else _other_projects(host, api, path, config)
+        if len(others) == 1:
+            # It was started with --project-name: its networks and volumes are called after that.
+            project = others[0]
+            containers = _by_service(api, project)
+            config, refused = _config(host, path, project)
         for image in api.ask("/images/json"):
             for tag in image.get("RepoTags") or ():
                 images[image_name(tag)] = image["Id"]
@@ -408,8 +447,8 @@ def look(
     now = host.now()
     secrets = _secrets(stack, document, config, containers)
     seen = Seen(
-        host, stack, path, project, document, config, "", silent, dict(sorted(containers.items())),
-        images, {}, {}, networks, frozenset(secrets), now,
+        host, stack, path, project, own_name, document, config, "", silent,
+        dict(sorted(containers.items())), images, {}, {}, networks, frozenset(secrets), now,
     )  # fmt: skip
     return seen._replace(
         refused=seen.mask(refused),
@@ -418,9 +457,33 @@ def look(
     )
 
 
-def _config(host: Host, path: str) -> tuple[dict, str]:
+def _by_service(api: DockerApi, project: str) -> dict[str, list[dict]]:
+    """Return a project's containers, by the name of their service."""
+    found: dict[str, list[dict]] = {}
+    for container in api.containers(project):
+        name = container["Config"]["Labels"].get("com.docker.compose.service", "")
+        found.setdefault(name, []).append(container)
+    return found
+
+
+def _other_projects(host: Host, api: DockerApi, path: str, config: Mapping) -> list[str]:
+    """Return the projects that were made from a directory and have services of its files.
+
+    Something else may have been started there as well, with files of its own.
+    """
+    real = host.realpath(path)
+    return [
+        name
+        for name, directory in sorted(api.project_directories().items())
+        if host.realpath(directory) == real
+        and not set(_by_service(api, name)).isdisjoint(config.get("services") or ())
+    ]
+
+
+def _config(host: Host, path: str, project: str = "") -> tuple[dict, str]:
     """Return what Compose makes of a project's files, and why it refuses them."""
-    done = host.run(["docker", "compose", "config", "--format", "json"], cwd=path)
+    named = ["--project-name", project] if project else []
+    done = host.run(["docker", "compose", *named, "config", "--format", "json"], cwd=path)
     if done.rc != 0:
         return {}, done.stderr.strip() or "return code {0}".format(done.rc)
     try:

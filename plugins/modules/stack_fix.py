@@ -15,7 +15,10 @@ description:
   - Puts a copy in place of a linked certificate, removes compiled expressions of another processor, sets
     kernel parameters, takes old keys out of the configuration file, and makes containers anew that
     have another image or other variables than the files want.
-  - What is mended already is left alone. Files are backed up before.
+  - What is mended already is left alone. What was stopped on purpose is not started.
+  - The configuration file, and an own file in whose place a copy is put, are backed up before. Links and
+    compiled expressions are not, since nothing is lost with them.
+  - A configuration file that is not UTF-8 is refused, and so is a certificate that is not in PEM form.
 options:
   fixes:
     description:
@@ -28,11 +31,6 @@ options:
       - Directory of the Compose project.
     type: path
     required: true
-  project:
-    description:
-      - Name of the Compose project; the one that Compose finds there when empty.
-    type: str
-    default: ''
 notes:
   - Kernel parameters are written to C(/etc/sysctl.d/61-mailhost-doctor.conf).
 extends_documentation_fragment:
@@ -110,7 +108,6 @@ def main() -> None:
         argument_spec={
             "fixes": {"type": "list", "elements": "dict", "required": True},
             "project_src": {"type": "path", "required": True},
-            "project": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
@@ -119,8 +116,10 @@ def main() -> None:
     copies = []
     try:
         planned = stack_fix.plan(host, params["fixes"])
+        for _path, mended, _mode in planned.variables:
+            module.no_log_values.update(mended.known_secrets())
         if planned.changed and not module.check_mode:
-            copies = stack_fix.apply(host, planned, params["project_src"], params["project"])
+            copies = stack_fix.apply(host, planned, params["project_src"])
     except (
         ValueError,
         stack_fix.StackFixError,

@@ -183,12 +183,14 @@ fixes:
       sample: /opt/mailcow-dockerized
     project:
       description: Name of the Compose project.
-      returned: kind V(recreate)
+      returned: kinds with C(services)
       type: str
       sample: mailcowdockerized
     services:
-      description: Services to create anew; with files, those to restart.
-      returned: kinds V(recreate), V(copy_link), V(copy_file) and V(remove_files)
+      description:
+        - Services to create anew; with files, those to restart; with V(env_file), those that run and may
+          have to be created anew.
+      returned: kinds V(recreate), V(copy_link), V(copy_file), V(remove_files) and V(env_file)
       type: list
       elements: str
       sample: [dovecot-mailcow]
@@ -219,6 +221,12 @@ fixes:
       type: list
       elements: str
       sample: [SKIP_SOLR]
+    secret_keys:
+      description: Keys whose values are not shown.
+      returned: kind V(env_file)
+      type: list
+      elements: str
+      sample: [DBPASS]
     name:
       description: The kernel parameter.
       returned: kind V(sysctl)
@@ -229,6 +237,11 @@ fixes:
       returned: kind V(sysctl)
       type: str
       sample: "1"
+project:
+  description: Name of the Compose project that was looked at.
+  returned: success
+  type: str
+  sample: mailcowdockerized
 containers:
   description: The project's containers.
   returned: success
@@ -316,6 +329,7 @@ def main() -> None:
         findings=[item.to_dict() for item in finding.worst_first(findings)],
         summary=finding.summary(findings),
         fixes=health.fixes(seen, findings),
+        project=seen.project,
         containers=seen.to_list(),
     )
 

@@ -15,6 +15,7 @@ from typing import Any, Iterable
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
     certificate,
     env_document,
+    stack_fix,
     stack_health,
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import firewall, network
@@ -104,9 +105,10 @@ form of these files.".format(seen.command("config -q"))
 def containers(seen: Seen, _need: Any) -> list[Finding]:
     """Look for services without a container that runs.
 
-    One that is missing, was stopped, or has ended: ``fail``, with what its exit code means. One that
-    is meant to end, and did without an error, is left out. A container that is restarted again and
-    again is ``health.restarts``, one that could not have its port ``health.ports``.
+    One that is missing, was stopped or paused, or has ended: ``fail``, with what its exit code means.
+    One that is meant to end, and did without an error, is left out. A container that is restarted
+    again and again is ``health.restarts``, one that could not have its port ``health.ports``. One
+    that is not well, of a service that the files do not have any more: ``warn``.
     """
     required = "every service of the Compose files has a container that runs"
     if seen.silent:
@@ -123,10 +125,24 @@ def containers(seen: Seen, _need: Any) -> list[Finding]:
     ]
     texts = ["{0} has no container".format(name) for name in missing]
     texts += [_about(seen, service, container) for service, container in down]
+    paused = {service for service, found in down if found["State"]["Status"] == "paused"}
+    findings = []
     if texts:
-        names = missing + [service for service, _container in down]
-        return [answer(FAIL, "; ".join(texts), required, _up(seen, names))]
-    return [answer(OK, "{0} services".format(len(seen.containers)), required)]
+        ended = [*missing, *(service for service, _container in down if service not in paused)]
+        commands = [_up(seen, ended)] if ended else []
+        if paused:
+            commands.append(seen.command("unpause " + " ".join(sorted(paused))))
+        findings.append(answer(FAIL, "; ".join(texts), required, "; ".join(commands)))
+    orphans = [
+        "{0}, which the Compose files do not have any more".format(_about(seen, service, container))
+        for service in seen.left_over
+        for container in seen.containers[service]
+        if stack_health.ailment(container, seen.now)
+    ]
+    if orphans:
+        fix = seen.command("up -d --remove-orphans")
+        findings.append(answer(WARN, "; ".join(orphans), required, fix))
+    return findings or [answer(OK, "{0} services".format(len(seen.containers)), required)]
 
 
 def ports(seen: Seen, _need: Any) -> list[Finding]:
@@ -265,7 +281,8 @@ def configuration(seen: Seen, _need: Any) -> list[Finding]:
     """Look for keys of older releases in the configuration file, and for keys that stand twice.
 
     ``warn``: the last line of several counts, so that whoever edits the first changes nothing; and
-    upstream's own update takes old keys out each time.
+    upstream's own update takes old keys out each time. What has to be done before they can go is told
+    with it.
     """
     required = "each key once in {0}, and none of an older release".format(seen.env_path)
     old, twice = _configuration_keys(seen)
@@ -273,8 +290,9 @@ def configuration(seen: Seen, _need: Any) -> list[Finding]:
     if twice:
         texts.append("more than once, the last one counts: " + ", ".join(twice))
     if texts:
-        fix = "Edit {0}: delete {1}.".format(
+        fix = "Edit {0}: {1}delete {2}.".format(
             seen.env_path,
+            "".join(text + "; then " for text in _still_needed(seen, old, twice)),
             " and ".join(
                 filter(None, [", ".join(old), twice and "all but the last of " + ", ".join(twice)])
             ),
@@ -290,6 +308,57 @@ def _configuration_keys(seen: Seen) -> tuple[list[str], list[str]]:
         sorted(name for name, what in changes.items() if what == kind)
         for kind in ("removed", "deduplicated")
     )
+
+
+# Keys whose meaning upstream's own update carries over to another one.
+_SUCCESSORS = {"DISABLE_IPv6": "ENABLE_IPV6"}
+
+
+def _still_needed(seen: Seen, old: Iterable[str], twice: Iterable[str]) -> list[str]:
+    """Return what has to be done before lines can be deleted, as clauses; none if they can.
+
+    Compose makes an empty text of a variable that is gone: a directory of mail becomes another one.
+    """
+    config_files = [
+        *seen.host.glob(seen.path + "/*.yml"),
+        *seen.host.glob(seen.path + "/*.yaml"),
+        *(
+            name
+            for several in seen.containers.values()
+            for container in several
+            for name in _labels(container).get(_CONFIG_FILES, "").split(",")
+            if name
+        ),
+    ]
+    texts = {path: seen.host.read(path) or "" for path in dict.fromkeys(config_files)}
+    found = []
+    for name in old:
+        users = [path for path in texts if _refers(texts[path], name)]
+        users += [seen.env_path] if _refers(seen.document.text, name) else []
+        if users:
+            text = "put its value in place of ${0} in {1}"
+            found.append(text.format(name, ", ".join(users)))
+        successor = _SUCCESSORS.get(name)
+        if successor and successor not in seen.document.keys():  # noqa: SIM118  # no dictionary
+            found.append("set {0} as {1} was meant".format(successor, name))
+    found += [
+        "write {0} as one line, since the file refers to it".format(name)
+        for name in twice
+        if _refers(seen.document.text, name)
+    ]
+    return found
+
+
+_CONFIG_FILES = "com.docker.compose.project.config_files"
+
+
+def _labels(container: dict) -> dict:
+    return container["Config"].get("Labels") or {}
+
+
+def _refers(text: str, name: str) -> bool:
+    """Tell whether a text has ``$NAME`` or ``${NAME`` in it."""
+    return bool(re.search(r"\$\{?" + name + r"(?![A-Za-z0-9_])", text))
 
 
 # -- the network -----------------------------------------------------------------------------------
@@ -325,8 +394,12 @@ def networks(seen: Seen, _need: Any) -> list[Finding]:
 
 def _network_trouble(seen: Seen, name: str, wanted: dict, present: dict, routes: str) -> list[str]:
     """Return what is wrong with one network, as clauses."""
-    ranges = [entry.get("Subnet") for entry in (present.get("IPAM") or {}).get("Config") or ()]
-    asked = [entry.get("subnet") for entry in (wanted.get("ipam") or {}).get("config") or ()]
+    ranges = [
+        _range(entry.get("Subnet")) for entry in (present.get("IPAM") or {}).get("Config") or ()
+    ]
+    asked = [
+        _range(entry.get("subnet")) for entry in (wanted.get("ipam") or {}).get("config") or ()
+    ]
     if not present.get("EnableIPv6"):
         asked = [text for text in asked if text and ":" not in text]
     found = []
@@ -353,6 +426,14 @@ def _network_trouble(seen: Seen, name: str, wanted: dict, present: dict, routes:
         if gateway and ":" not in gateway and routes and not local:
             found.append("{0}: {1} has lost its address {2}".format(name, bridge, gateway))
     return found
+
+
+def _range(text: str | None) -> str:
+    """Return a range in the one form that stands for all ways of writing it."""
+    try:
+        return str(ipaddress.ip_network(text or "", strict=False))
+    except ValueError:
+        return text or ""
 
 
 def _gateway(entry: dict) -> str:
@@ -412,6 +493,8 @@ def connections(seen: Seen, _need: Any) -> list[Finding]:
     for name, port in data["to"]:
         if seen.well(name):
             targets["{0}:{1}".format(_address(seen, name), port)] = name
+    if not targets:
+        return [answer(SKIP, "none of them is well", required, "See health.containers.")]
     words = ["docker", "exec", container["Id"], "sh", "-c", _CONNECT, "sh", *targets]
     done = seen.host.run(words, timeout=15.0)
     said = {line.split(" ", 2)[0]: line.split(" ", 2)[1:] for line in done.stdout.splitlines()}
@@ -459,8 +542,9 @@ def _certificate_places(seen: Seen) -> tuple[str, str, dict[str, str], list[str]
 def _own_certificate(seen: Seen) -> str:
     """Return why the stack's certificate is not a file of the administrator's; empty when it is."""
     key, values = seen.stack["health"]["certificate"]["flavours"]
-    if key and seen.value(key) not in values:
-        return "{0} is {1}".format(key, seen.value(key) or "not set")
+    # The first is upstream's default.
+    if key and (seen.value(key) or values[0]) not in values:
+        return "{0} is {1}".format(key, seen.value(key))
     return ""
 
 
@@ -473,7 +557,8 @@ def _broken_files(seen: Seen) -> dict[str, tuple[str, str]]:
         seen_at, outside = stack_health.in_container(seen, source, directory, name)
         if outside:
             text = "{0} is a link to {1}, which is not in the directory that containers see"
-            found[path] = (outside, text.format(path, outside))
+            # A relative link leads elsewhere on the host, and there it was made.
+            found[path] = (seen.host.realpath(path), text.format(path, outside))
         elif not seen_at:
             what = "is a link to nowhere" if seen.host.readlink(path) else "is missing"
             found[path] = ("", "{0} {1}".format(path, what))
@@ -518,8 +603,9 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
             kind, target = "copy_file", "{0}/{1}/{2}".format(seen.path, data["example"], name)
             if not data["example"]:
                 continue
-        if seen.host.read_bytes(target, 1):
-            mode = "0600" if name == key else "0644"
+        content = seen.host.read_bytes(target) or b""
+        if stack_fix.PEM in content:
+            mode = "0600" if name == key or stack_fix.PRIVATE_KEY in content else "0644"
             found.append(
                 {
                     "finding": "health.certificate_files",
@@ -527,7 +613,8 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
                     "path": path,
                     "target": seen.host.realpath(target),
                     "mode": mode,
-                    "services": list(data["readers"]),
+                    "project": seen.project,
+                    "services": [name for name in data["readers"] if name in seen.running],
                 }
             )
     # An example's key beside another certificate would only be a worse state.
@@ -535,7 +622,8 @@ def _file_fixes(seen: Seen) -> list[dict[str, Any]]:
     strangers = [
         "{0}/{1}".format(source, name)
         for name in names.values()
-        if "{0}/{1}".format(source, name) not in {entry["path"] for entry in found}
+        if "{0}/{1}".format(source, name)
+        not in {entry["path"] for entry in found if entry["kind"] == "copy_file"}
         and seen.host.read("{0}/{1}".format(source, name))
         != seen.host.read("{0}/{1}/{2}".format(seen.path, data["example"], name))
     ]
@@ -559,7 +647,7 @@ def certificate_pair(seen: Seen, _need: Any) -> list[Finding]:
     itself, as the one of a new stack, or about to expire: ``warn``.
     """
     required = "a certificate for {0} with its key, valid for {1} days at least".format(
-        seen.hostname or "the host's name", _EXPIRES_DAYS
+        ", ".join(seen.hostnames) or "the host's name", _EXPIRES_DAYS
     )
     other = _own_certificate(seen)
     if other:
@@ -589,7 +677,7 @@ def certificate_pair(seen: Seen, _need: Any) -> list[Finding]:
         "",
         "",
         # The one that a new stack makes for itself has no names, and nobody trusts it anyway.
-        names=[seen.hostname] if seen.hostname and not leaf.self_signed else [],
+        names=[] if leaf.self_signed else seen.hostnames,
     )
     wrong = certificate.problems(wanted, chain, key, seen.now)
     if wrong:
@@ -631,8 +719,8 @@ def _places(seen: Seen) -> dict[str, list[str]]:
 def disk(seen: Seen, _need: Any) -> list[Finding]:
     """Look at the space of the file systems that the stack writes to.
 
-    Less than half a GiB, or than 1 %: ``fail``, since databases stop, and Postfix takes no more mail.
-    Less than 2 GiB and than 5 %: ``warn``.
+    Less than half a GiB, or than 2 GiB and 1 %: ``fail``, since databases stop, and Postfix takes no
+    more mail. Less than 2 GiB and than 5 %: ``warn``.
     """
     required = "{0:g} GiB or {1:.0%} available".format(_SHORT_GIB, _SHORT_SHARE)
     findings = []
@@ -640,7 +728,7 @@ def disk(seen: Seen, _need: Any) -> list[Finding]:
         place = seen.host.filesystem(paths[0])
         free, share = place.available / _GIB, place.available / max(place.size, 1)
         observed = "{0:.1f} GiB ({1:.0%}) available on {2}".format(free, share, mount)
-        if free < _FULL_GIB or share < _FULL_SHARE:
+        if free < _FULL_GIB or (free < _SHORT_GIB and share < _FULL_SHARE):
             status = FAIL
         else:
             status = WARN if free < _SHORT_GIB and share < _SHORT_SHARE else OK
@@ -716,6 +804,21 @@ def _lacking(seen: Seen, paths: Iterable[str]) -> set[str]:
     return found
 
 
+# Where a log line goes on with what somebody else wrote: another server's answer, a Message-ID, an
+# address or a name in a login, a client's command, a web client's request. It may say what it likes,
+# and must not bring about that anything is changed.
+_FOREIGN = re.compile(
+    r"\bsaid:|refused to talk to me:|\bid: <|=<|message-id=|subject=|"
+    r"non-SMTP command from|command pipelining after|\] \"",
+    re.IGNORECASE,
+)
+
+
+def _own_words(line: str) -> str:
+    """Return the part of a log line that is the program's own."""
+    return _FOREIGN.split(line, maxsplit=1)[0]
+
+
 def _hyperscan_trouble(seen: Seen) -> tuple[str, list[str], set[str]]:
     """Return how bad it is (a status), what was seen of it, and what the processor lacks."""
     service = seen.stack["health"]["rspamd"]["service"]
@@ -725,7 +828,11 @@ def _hyperscan_trouble(seen: Seen) -> tuple[str, list[str], set[str]]:
         if ill and int(container["State"].get("ExitCode") or 0) == _SIGILL:
             dead = True
             texts.append("{0} ended with SIGILL".format(service))
-        lines = [line for line in seen.lines.get(container["Id"], ()) if _UNSUITABLE.search(line)]
+        lines = [
+            line
+            for line in seen.lines.get(container["Id"], ())
+            if _UNSUITABLE.search(_own_words(line))
+        ]
         texts += lines[-1:]
         dead = dead or bool(lines and ill)
     lacking = _lacking(seen, _compiled_files(seen))
@@ -752,7 +859,7 @@ def hyperscan(seen: Seen, _need: Any) -> list[Finding]:
         observed = "; ".join(texts) + "; and there are no compiled expressions to delete"
         fix = "rspamd needs SSE4.2 (x86) or NEON; ask upstream about this processor."
         return [answer(status, observed, required, fix)]
-    fix = "cd {0} && rm -f *.hs *.hsmp *.hsmc *.unser; {1}".format(
+    fix = "cd {0} && rm -f *.hs *.hsmp *.hsmc *.hs.unser *.hsmp.unser *.hsmc.unser; {1}".format(
         paths[0].rpartition("/")[0], seen.command("restart " + data["service"])
     )
     return [answer(status, "; ".join(texts), required, fix)]
@@ -860,7 +967,7 @@ def _lines_like(seen: Seen, pattern: Any, part: str = "") -> list[str]:
         if part in service
         for container in several
         for line in seen.lines.get(container["Id"], ())
-        if pattern.search(line)
+        if pattern.search(_own_words(line))
     ]
 
 
@@ -896,10 +1003,12 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
     Returns:
         list: dictionaries with ``finding`` (an id), ``kind``, ``command`` (what one would type), and
-        what the kind needs: ``recreate`` has ``project_src``, ``project`` and ``services``;
-        ``copy_link`` and ``copy_file`` have ``path``, ``target``, ``mode`` and ``services`` (to
-        restart); ``remove_files`` has ``paths`` and ``services``; ``sysctl`` has ``name`` and
-        ``value``; ``env_file`` has ``path``, ``absent`` and ``mode``.
+        what the kind needs: ``recreate`` has ``project_src`` and ``services``; ``copy_link`` and
+        ``copy_file`` have ``path``, ``target``, ``mode`` and ``services`` (to restart);
+        ``remove_files`` has ``paths`` and ``services``; ``sysctl`` has ``name`` and ``value``;
+        ``env_file`` has ``path``, ``absent``, ``mode``, ``secret_keys`` (not to be shown) and
+        ``services`` (that run, and may need new containers). Those with ``services`` have
+        ``project`` too.
     """
     bad = {item.id: item for item in findings if item.status in (WARN, FAIL)}
     found: list[dict[str, Any]] = []
@@ -927,12 +1036,15 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
     paths = _compiled_files(seen)
     if "health.hyperscan" in bad and paths:
         service = seen.stack["health"]["rspamd"]["service"]
+        # One that died of them is to run again, one that was stopped on purpose is not.
+        starts = bad["health.hyperscan"].status == FAIL or service in seen.running
         add(
             "health.hyperscan",
             "remove_files",
             bad["health.hyperscan"].fix,
             paths=paths,
-            services=[service],
+            project=seen.project,
+            services=[service] if starts else [],
         )
     if (
         "health.forwarding" in bad
@@ -945,17 +1057,30 @@ def fixes(seen: Seen, findings: Iterable[Finding]) -> list[dict[str, Any]]:
             command = "sysctl -w {0}={1}".format(name, value)
             add("health.inotify", "sysctl", command, name=name, value=str(value))
     if "health.configuration" in bad:
-        old, _twice = _configuration_keys(seen)
+        old, twice = _configuration_keys(seen)
         status = seen.host.stat(seen.env_path)
-        add(
-            "health.configuration",
-            "env_file",
-            bad["health.configuration"].fix,
-            path=seen.host.realpath(seen.env_path),
-            absent=old,
-            mode="{0:04o}".format(status.st_mode & 0o777 if status else 0o600),
-        )
+        if not _still_needed(seen, old, twice) and _is_utf8(seen):
+            add(
+                "health.configuration",
+                "env_file",
+                bad["health.configuration"].fix,
+                path=seen.host.realpath(seen.env_path),
+                absent=old,
+                mode="{0:04o}".format(status.st_mode & 0o777 if status else 0o600),
+                secret_keys=[key["name"] for key in seen.stack["keys"] if key["secret"]],
+                project=seen.project,
+                services=seen.running,
+            )
     return found
+
+
+def _is_utf8(seen: Seen) -> bool:
+    """Tell whether the configuration file can be written back as it was read."""
+    try:
+        env_document.decode(seen.host.read_bytes(seen.env_path) or b"", seen.env_path)
+    except env_document.EnvError:
+        return False
+    return True
 
 
 _DOCKER = "https://docs.docker.com/"

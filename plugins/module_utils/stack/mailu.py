@@ -731,7 +731,7 @@ STACK = {
             "example": "",
             # The front looks for new ones by itself, and not where links lead to.
             "readers": ["front"],
-            # With the others it makes its own, or has none.
+            # Without one it is the first of these. With the others it makes its own, or has none.
             "flavours": ("TLS_FLAVOR", ("cert", "mail")),
         },
         "connections": {

@@ -11,6 +11,7 @@ import copy
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from urllib.parse import urlencode
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api, stack
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import health
@@ -30,6 +31,9 @@ SPACE = {"size": 100 << 30, "available": 50 << 30, "inodes": 1000000, "inodes_av
 class RecordedApi(docker_api.DockerApi):
     """The engine's answers, from a record."""
 
+    # The project of all containers, and its directory; None: any that is asked for.
+    project, directory = None, PATH
+
     def __init__(self, record, logs):
         super().__init__()
         self.record = record
@@ -42,8 +46,15 @@ class RecordedApi(docker_api.DockerApi):
         if record is None:
             raise docker_api.DockerError("the Docker engine does not answer on /run/x: refused")
         part = question.split("/")
-        if question.startswith("/containers/json"):
-            answer = [{"Id": item["Id"]} for item in record["containers"]]
+        if "working_dir" in question:
+            labels = {
+                "com.docker.compose.project": self.project,
+                "com.docker.compose.project.working_dir": self.directory,
+            }
+            answer = [{"Id": item["Id"], "Labels": labels} for item in record["containers"]]
+        elif question.startswith("/containers/json"):
+            asked = self.project is None or urlencode({"": self.project})[1:] + "%22" in question
+            answer = [{"Id": item["Id"]} for item in record["containers"] if asked]
         elif question == "/images/json":
             answer = record["images"]
         elif question == "/networks":
@@ -77,6 +88,8 @@ class Stack:
         self.bridge = "br-mailcow"
         self.docker = {}
         self.api = None
+        self.project = None
+        self.other_config = None
         self.silent = False
 
     def container(self, service):
@@ -111,6 +124,9 @@ class Stack:
         commands = {CONFIG: {"rc": 0, "stdout": json.dumps(self.record["config"])}}
         if self.refused:
             commands = {CONFIG: {"rc": 15, "stderr": self.refused}}
+        if self.other_config is not None:
+            named = CONFIG.replace("compose", "compose --project-name " + self.project)
+            commands[named] = {"rc": 0, "stdout": json.dumps(self.other_config)}
         postfix = self.container("postfix-mailcow")["Id"]
         words = ["docker", "exec", postfix, "sh", "-c", health._CONNECT, "sh"]
         if self.refused:
@@ -141,4 +157,5 @@ class Stack:
         }
         host = make_host(files, recorded, self.links)
         self.api = RecordedApi(self.record if not self.silent else None, self.logs)
+        self.api.project = self.project
         return look(host, stack.get(name), path, api=self.api, **more)

@@ -72,6 +72,36 @@ def test_what_is_no_answer(answer, words, engine):
         api.read("/x")
 
 
+def test_the_status_of_an_answer_is_known(engine):
+    api, _asked = engine(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+    with pytest.raises(DockerError) as error:
+        api.read("/x")
+    assert error.value.status == 404
+
+
+def test_an_answer_that_is_no_json(engine):
+    api, _asked = engine(b"HTTP/1.0 200 OK\r\n\r\n<html>")
+    with pytest.raises(DockerError, match="answer to /info is no JSON"):
+        api.ask("/info")
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_a_container_that_is_gone_when_it_is_looked_at(status):
+    class Engine(DockerApi):
+        def read(self, question):
+            if question.startswith("/containers/json"):
+                return b'[{"Id": "a"}, {"Id": "gone"}]'
+            if "gone" in question:
+                raise DockerError("no such container", status)
+            return b'{"Id": "a"}'
+
+    if status == 404:
+        assert Engine().containers("x") == [{"Id": "a"}]
+    else:
+        with pytest.raises(DockerError, match="no such container"):
+            Engine().containers("x")
+
+
 def test_no_engine(tmp_path):
     with pytest.raises(DockerError, match="does not answer on"):
         DockerApi(str(tmp_path / "none.sock")).ask("/info")

@@ -141,6 +141,10 @@ class TestServer:
         assert "takes mail from relay-test@example.com to relay-test@example.com" in observed
         assert "asked from 127.0.0.1: 250 2.1.5 Ok" in observed
 
+    def test_a_relay_that_hangs_up_at_the_next_word(self):
+        findings, _server = look_at(mail_servers.Smtp(relay="250 2.1.5 Ok", said={"RSET": None}))
+        assert findings["relay"].status == "fail"
+
     def test_a_server_that_takes_every_name_of_its_own_is_no_relay(self):
         findings, server = look_at(mail_servers.Smtp(own="mail.example.org"))
         assert findings["relay"].status == "ok"

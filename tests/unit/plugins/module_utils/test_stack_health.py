@@ -107,7 +107,7 @@ def test_links_as_a_container_sees_them(make_host):
             "/srv/ssl/e": "sub/none.pem",
         },
     )
-    seen = stack_health.Seen(host, *[None] * 14)
+    seen = stack_health.Seen(host, *[None] * 15)
 
     def follow(name):
         return stack_health.in_container(seen, "/srv/ssl", "/etc/ssl/mail", name)
@@ -119,3 +119,18 @@ def test_links_as_a_container_sees_them(make_host):
     assert follow("d") == ("", "/etc/ssl/mail/d")
     assert follow("e") == ("", "")
     assert follow("f") == ("", "")
+
+
+def test_the_longest_secret_is_hidden_first(make_host):
+    seen = Stack().look(make_host)
+    longer = ["password-{0}".format("x" * count) for count in range(30)]
+    for number in range(1, 30):
+        seen = seen._replace(secrets=frozenset(longer[:number]))
+        assert seen.mask("at " + longer[number - 1]) == "at ********"
+
+
+def test_commands_name_a_project_that_compose_would_not(make_host):
+    seen = Stack().look(make_host)
+    assert seen.command("up -d") == "cd {0} && docker compose up -d".format(PATH)
+    seen = seen._replace(project="mine")
+    assert seen.command("up -d") == "cd {0} && docker compose -p mine up -d".format(PATH)

@@ -40,8 +40,8 @@ def pair(tmp_path_factory):
         done = subprocess.run([OPENSSL, *map(str, words)], capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
-    def make(days=90, name="mail1.example.test", own=False):
-        if (days, name, own) not in made:
+    def make(days=90, name="mail1.example.test", own=False, more=""):
+        if (days, name, own, more) not in made:
             stem = folder / str(len(made))
             key, request, leaf = (str(stem) + end for end in (".key", ".csr", ".pem"))
             subject = "/CN=" + name
@@ -55,11 +55,11 @@ def pair(tmp_path_factory):
                         "-subj", "/CN=Test authority", "-out", ca)  # fmt: skip
                 run("req", "-new", "-key", key, "-subj", subject, "-out", request)
                 names = folder / "names"
-                names.write_text("subjectAltName=DNS:" + name)
+                names.write_text("subjectAltName=DNS:" + name + more)
                 run("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
                     "-extfile", names, "-days", days, "-out", leaf)  # fmt: skip
-            made[(days, name, own)] = (Path(leaf).read_text(), Path(key).read_text())
-        return made[(days, name, own)]
+            made[(days, name, own, more)] = (Path(leaf).read_text(), Path(key).read_text())
+        return made[(days, name, own, more)]
 
     return make
 
@@ -273,6 +273,74 @@ def test_another_image(stack, judge):
     ]
 
 
+@pytest.mark.parametrize("status", ["exited", "paused"])
+def test_a_service_that_was_stopped_is_not_made_anew(stack, judge, status):
+    definition = stack.record["config"]["services"]["olefy-mailcow"]
+    definition["image"] = "ghcr.io/mailcow/olefy:1.16"
+    definition["environment"]["NEW"] = "1"
+    stack.state("olefy-mailcow", Status=status, ExitCode=137)
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.containers"]
+    assert fixes == []
+
+
+def test_a_container_that_is_paused(stack, judge):
+    stack.state("olefy-mailcow", Status="paused")
+    stack.record["containers"].remove(stack.container("acme-mailcow"))
+    bad, _fixes, _all = judge()
+    assert bad["health.containers"].fix == (
+        "cd {0} && docker compose up -d acme-mailcow; cd {0} && docker compose unpause "
+        "olefy-mailcow".format(PATH)
+    )
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Status": "exited", "ExitCode": 1},
+        {"Status": "restarting", "ExitCode": 1},
+        {"Status": "created", "Error": "port is already allocated"},
+        {"Health": {"Status": "unhealthy"}},
+    ],
+)
+def test_a_container_of_a_service_that_is_gone_from_the_files(stack, judge, state):
+    del stack.record["config"]["services"]["olefy-mailcow"]
+    stack.state("olefy-mailcow", **state)
+    bad, _fixes, _all = judge()
+    assert list(bad) == ["health.containers"]
+    assert bad["health.containers"].status == "warn"
+    assert "which the Compose files do not have any more" in bad["health.containers"].observed
+    assert bad["health.containers"].fix == (
+        "cd {0} && docker compose up -d --remove-orphans".format(PATH)
+    )
+
+
+def test_a_project_that_was_started_with_another_name(stack, judge):
+    stack.project = "mine"
+    stack.other_config = dict(stack.record["config"], name="mine")
+    stack.conf += "SKIP_SOLR=y\n"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.configuration"]
+    assert fixes[0]["project"] == "mine"
+    stack.state("olefy-mailcow", Status="exited", ExitCode=1)
+    bad, _fixes, _all = judge()
+    assert "docker compose -p mine up -d olefy-mailcow" in bad["health.containers"].fix
+
+
+def test_another_project_of_the_same_directory_is_not_taken_for_this_one(stack, make_host):
+    stack.project = "monitoring"
+    stack.record["config"]["services"] = {"not-started": {}}
+    seen = stack.look(make_host)
+    assert (seen.project, seen.containers) == ("mailcowdockerized", {})
+
+
+def test_a_foreign_project_is_not_taken_for_this_one(stack, make_host, monkeypatch):
+    stack.project = "mine"
+    monkeypatch.setattr(recorded_stack.RecordedApi, "directory", "/srv/other")
+    seen = stack.look(make_host)
+    assert (seen.project, seen.containers) == ("mailcowdockerized", {})
+
+
 def test_an_image_that_was_pulled_anew(stack, judge):
     for entry in stack.record["images"]:
         if "mariadb:10.11" in entry["RepoTags"]:
@@ -329,6 +397,52 @@ def test_old_keys_and_keys_that_stand_twice(stack, judge):
     assert fixes[0]["kind"] == "env_file"
     assert fixes[0]["path"] == PATH + "/mailcow.conf"
     assert fixes[0]["absent"] == ["ACME_CONTACT", "SKIP_SOLR"]
+    assert {"DBPASS", "WATCHDOG_NOTIFY_WEBHOOK"} <= set(fixes[0]["secret_keys"])
+    assert fixes[0]["project"] == "mailcowdockerized"
+    assert len(fixes[0]["services"]) == 18
+
+
+def test_a_service_that_was_stopped_is_not_started_with_the_others(stack, judge):
+    stack.conf += "SKIP_SOLR=y\n"
+    stack.state("olefy-mailcow", Status="exited", ExitCode=137)
+    _bad, fixes, _all = judge()
+    assert len(fixes[0]["services"]) == 17
+    assert "olefy-mailcow" not in fixes[0]["services"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "advice"),
+    [
+        (
+            "DISABLE_IPv6=y\n",
+            "set ENABLE_IPV6 as DISABLE_IPv6 was meant; then delete DISABLE_IPv6.",
+        ),
+        ("SPECIAL=x\nSPECIAL=${SPECIAL},y\n", "write SPECIAL as one line, since the file"),
+        ("SOLR_HEAP=1\nMY_HEAP=$SOLR_HEAP\n", "in place of $SOLR_HEAP in " + PATH),
+    ],
+)
+def test_lines_that_are_still_needed_are_not_taken_out(stack, judge, lines, advice):
+    stack.conf = "\n".join(
+        line for line in stack.conf.splitlines() if not line.startswith("ENABLE_IPV6=")
+    )
+    stack.conf += "\n" + lines
+    bad, fixes, _all = judge()
+    assert advice in bad["health.configuration"].fix
+    assert fixes == []
+
+
+def test_a_file_that_is_not_utf8_is_not_written(stack, judge):
+    # What is not UTF-8 is written as it is.
+    stack.conf = stack.conf.encode() + b"SKIP_SOLR=y\nMY_NOTE=K\xf6ln\n"
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.configuration"]
+    assert fixes == []
+
+
+def test_an_older_key_beside_its_successor_can_go(stack, judge):
+    stack.conf += "DISABLE_IPv6=y\nENABLE_IPV6=false\n"
+    _bad, fixes, _all = judge()
+    assert fixes[0]["absent"] == ["DISABLE_IPv6"]
 
 
 def test_no_forwarding(stack, judge):
@@ -358,6 +472,18 @@ def test_a_network_that_is_gone(stack, judge):
     ]
     bad, _fixes, _all = judge()
     assert list(bad) == ["health.network"]
+
+
+def test_the_same_range_in_another_spelling(stack, judge):
+    wanted = stack.record["config"]["networks"]["mailcow-network"]["ipam"]["config"]
+    ipv4 = next(entry for entry in wanted if "." in entry["subnet"])
+    ipv4["subnet"] = ipv4["subnet"].replace(".0/24", ".7/24")
+    wanted.append({"subnet": "FD4D:6169:6C63:6F77:0::/64"})
+    for item in stack.record["networks"]:
+        if "mailcow" in item["Name"]:
+            item["EnableIPv6"] = True
+            item["IPAM"]["Config"].append({"Subnet": "fd4d:6169:6c63:6f77::/64"})
+    assert judge()[0] == {}
 
 
 def test_a_bridge_without_its_address(stack, judge):
@@ -427,6 +553,15 @@ def test_an_image_that_cannot_try(stack, judge):
     assert bad["health.connections"].status == "unknown"
 
 
+def test_without_a_target_there_is_nothing_to_try(stack, judge):
+    for name in ("unbound", "redis", "mysql", "dovecot"):
+        stack.state(name + "-mailcow", Status="exited", ExitCode=1)
+    bad, _fixes, findings = judge()
+    assert list(bad) == ["health.containers"]
+    assert findings["health.connections"].status == "skip"
+    assert findings["health.connections"].observed == "none of them is well"
+
+
 def test_a_target_that_does_not_run_is_told_once(stack, judge):
     stack.state("unbound-mailcow", Status="exited", ExitCode=1)
     assert list(judge()[0]) == ["health.containers"]
@@ -468,7 +603,8 @@ def test_a_link_that_leads_nowhere_has_no_fix(stack, judge):
 @pytest.mark.parametrize("content", [None, ""])
 def test_missing_files_come_from_the_example(stack, judge, content):
     for name in ("cert.pem", "key.pem", "dhparams.pem"):
-        stack.files[PATH + "/data/assets/ssl-example/" + name] = "example"
+        text = "-----BEGIN PRIVATE KEY-----" if name == "key.pem" else "-----BEGIN SOMETHING-----"
+        stack.files[PATH + "/data/assets/ssl-example/" + name] = text
         del stack.files[SSL + "/" + name]
         if content is not None:
             stack.files[SSL + "/" + name] = content
@@ -480,8 +616,55 @@ def test_missing_files_come_from_the_example(stack, judge, content):
 
 
 def test_an_example_key_is_not_put_beside_a_good_certificate(stack, judge):
-    stack.files[PATH + "/data/assets/ssl-example/key.pem"] = "example"
+    stack.files[PATH + "/data/assets/ssl-example/key.pem"] = "-----BEGIN PRIVATE KEY-----"
     del stack.files[SSL + "/key.pem"]
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert fixes == []
+
+
+def test_an_example_certificate_is_not_put_beside_a_linked_key(stack, judge, pair):
+    stack.files[PATH + "/data/assets/ssl-example/cert.pem"] = "-----BEGIN CERTIFICATE-----"
+    for name in ("cert.pem", "key.pem"):
+        del stack.files[SSL + "/" + name]
+    stack.links[SSL + "/key.pem"] = "/etc/ssl/own/key.pem"
+    stack.files["/etc/ssl/own/key.pem"] = pair()[1]
+    bad, fixes, _all = judge()
+    assert list(bad) == ["health.certificate_files"]
+    assert [(entry["kind"], entry["path"]) for entry in fixes] == [("copy_link", SSL + "/key.pem")]
+
+
+def test_a_relative_link_is_read_where_it_was_made(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "../../own/cert.pem"
+    stack.files[PATH + "/data/own/cert.pem"] = pair()[0]
+    # Where it leads in a container, is something else on the host.
+    stack.files["/etc/own/cert.pem"] = pair(name="other.example.test")[0]
+    _bad, fixes, _all = judge()
+    assert [entry["target"] for entry in fixes] == [PATH + "/data/own/cert.pem"]
+
+
+def test_a_reader_of_the_certificate_that_was_stopped_is_not_started(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/ssl/own/cert.pem"
+    stack.files["/etc/ssl/own/cert.pem"] = pair()[0]
+    stack.state("dovecot-mailcow", Status="exited", ExitCode=137)
+    _bad, fixes, _all = judge()
+    assert [entry["services"] for entry in fixes] == [["postfix-mailcow", "nginx-mailcow"]]
+
+
+def test_a_certificate_with_its_key_is_readable_for_nobody_else(stack, judge, pair):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/ssl/own/both.pem"
+    stack.files["/etc/ssl/own/both.pem"] = "".join(pair())
+    _bad, fixes, _all = judge()
+    assert [(entry["kind"], entry["mode"]) for entry in fixes] == [("copy_link", "0600")]
+
+
+def test_what_is_no_certificate_is_not_copied(stack, judge):
+    del stack.files[SSL + "/cert.pem"]
+    stack.links[SSL + "/cert.pem"] = "/etc/shadow"
+    stack.files["/etc/shadow"] = "root:x\n"
     bad, fixes, _all = judge()
     assert list(bad) == ["health.certificate_files"]
     assert fixes == []
@@ -538,13 +721,17 @@ def test_the_examples_own_key_comes_back(stack, judge):
 
 
 @pytest.mark.parametrize(
-    ("gib", "total", "status"), [(0.4, 100, "fail"), (0.9, 100, "fail"), (1.9, 50, "warn")]
+    ("gib", "total", "status"),
+    [(0.4, 1, "fail"), (0.9, 100, "fail"), (1.9, 50, "warn"), (30, 4000, "")],
 )
 def test_a_full_disk(stack, judge, gib, total, status):
     stack.spaces["/var/lib/docker"] = dict(
         recorded_stack.SPACE, size=total << 30, available=int(gib * (1 << 30))
     )
     bad, _fixes, _all = judge()
+    if not status:
+        assert bad == {}
+        return
     assert list(bad) == ["health.disk"]
     assert bad["health.disk"].status == status
     assert "/var/lib/docker" in bad["health.disk"].observed
@@ -578,6 +765,14 @@ def test_expressions_for_a_processor_with_more(stack, judge):
     assert fixes[0]["services"] == ["rspamd-mailcow"]
 
 
+@pytest.mark.parametrize(("code", "services"), [(137, []), (132, ["rspamd-mailcow"])])
+def test_rspamd_is_started_when_it_died_and_not_when_it_was_stopped(stack, judge, code, services):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x1C)
+    stack.state("rspamd-mailcow", Status="exited", ExitCode=code)
+    _bad, fixes, _all = judge()
+    assert [entry["services"] for entry in fixes] == [services]
+
+
 def test_expressions_that_suit(stack, judge):
     stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
     assert judge()[0] == {}
@@ -590,6 +785,8 @@ def test_rspamd_died_of_an_unknown_instruction(stack, judge):
     assert list(bad) == ["health.restarts", "health.hyperscan"]
     assert bad["health.hyperscan"].status == "fail"
     assert [entry["kind"] for entry in fixes] == ["remove_files"]
+    # As the fix does: other files of that name may be of use.
+    assert "rm -f *.hs *.hsmp *.hsmc *.hs.unser *.hsmp.unser *.hsmc.unser;" in fixes[0]["command"]
 
 
 def test_rspamd_says_so(stack, judge):
@@ -601,6 +798,35 @@ def test_rspamd_says_so(stack, judge):
     bad, _fixes, _all = judge()
     assert list(bad) == ["health.hyperscan"]
     assert bad["health.hyperscan"].status == "warn"
+
+
+@pytest.mark.parametrize(
+    ("service", "line"),
+    [
+        ("rspamd-mailcow", "task_write_log: id: <SIGILL@example.net>, qid: <4Zk>, ip: 192.0.2.9"),
+        ("postfix-mailcow", "4Zk: message-id=<no space left on device@example.net>"),
+        (
+            "postfix-mailcow",
+            "4Zk: status=deferred (host a[192.0.2.9] said: 452 4.3.1 No space left on device)",
+        ),
+        (
+            "postfix-mailcow",
+            "4Zk: status=deferred (host a[192.0.2.9] refused to talk to me: 421 no space left on device)",
+        ),
+        ("postfix-mailcow", 'NOQUEUE: reject: RCPT from a: from=<"no space left on device"@b.c>'),
+        ("postfix-mailcow", "warning: non-SMTP command from a[192.0.2.9]: no space left on device"),
+        (
+            "nginx-mailcow",
+            '192.0.2.9 - - [21/Nov/2026:10:00:00 +0000] "no space left on device" 400 157 "-" "-"',
+        ),
+        ("dovecot-mailcow", "imap-login: Login failed: user=<inotify limit>, method=PLAIN"),
+    ],
+)
+def test_what_strangers_say_brings_about_nothing(stack, judge, service, line):
+    stack.files[RSPAMD + "/a.hs"] = compiled(0x04)
+    stack.log(service, line + "\n")
+    bad, fixes, _all = judge()
+    assert (bad, fixes) == ({}, [])
 
 
 def test_there_is_nothing_to_delete(stack, judge):
@@ -681,6 +907,7 @@ def mailu(stack, make_host, pair):
     stack.record["config"] = {"name": "mailu", "services": services}
 
     def judge(flavor, files=None, links=None):
+        certificate_pem, key_pem = pair(more=",DNS:b.example.test")
         words = "docker exec id-smtp sh -c " + health._CONNECT + " sh 192.168.203.254:53"
         recorded = {
             "now": stack.now,
@@ -695,8 +922,8 @@ def mailu(stack, make_host, pair):
             {
                 "/mailu/mailu.env": env,
                 "/proc/sys/net/ipv4/ip_forward": "1",
-                "/mailu/certs/cert.pem": pair()[0],
-                "/mailu/certs/key.pem": pair()[1],
+                "/mailu/certs/cert.pem": certificate_pem,
+                "/mailu/certs/key.pem": key_pem,
                 **(files or {}),
             },
             recorded,
@@ -711,13 +938,58 @@ def mailu(stack, make_host, pair):
     return judge
 
 
-@pytest.mark.parametrize("flavor", ["cert", "letsencrypt"])
+@pytest.mark.parametrize("flavor", ["cert", "letsencrypt", ""])
 def test_a_healthy_mailu(mailu, flavor):
     assert mailu(flavor) == ({}, [])
 
 
 def test_mailus_own_certificate_is_not_looked_for(mailu):
     assert mailu("letsencrypt", {"/mailu/certs/cert.pem": ""}) == ({}, [])
+
+
+def test_without_a_flavour_the_certificate_is_the_administrators(mailu):
+    bad, _fixes = mailu("", {"/mailu/certs/cert.pem": ""})
+    assert list(bad) == ["health.certificate_files"]
+
+
+def test_each_name_of_mailu_counts(mailu, pair):
+    files = dict(zip(("/mailu/certs/cert.pem", "/mailu/certs/key.pem"), pair()))
+    bad, _fixes = mailu("mail", files)
+    assert list(bad) == ["health.certificate"]
+    assert "is not for b.example.test" in bad["health.certificate"].observed
+
+
+def test_secrets_of_mailu_are_named_with_the_fix(mailu):
+    env = "TLS_FLAVOR=cert\nHOSTNAMES=mail1.example.test\nAUTH_RATELIMIT=1\nDB_PW=x\n"
+    bad, fixes = mailu("cert", {"/mailu/mailu.env": env})
+    assert list(bad) == ["health.configuration"]
+    assert {"DB_PW", "ROUNDCUBE_DB_PW", "SQLALCHEMY_DATABASE_URI"} <= set(fixes[0]["secret_keys"])
+
+
+@pytest.mark.parametrize("name", ["docker-compose.yml", "docker-compose.override.yaml"])
+def test_an_old_key_that_the_compose_files_use_is_not_taken_out(mailu, name):
+    env = "TLS_FLAVOR=cert\nHOSTNAMES=mail1.example.test\nROOT=/mailu\nVERSION=1\n"
+    used = "      - ${ROOT:-/x}/mail:/mail\n    image: imap:$VERSION_OF_MINE\n"
+    files = {"/mailu/mailu.env": env, "/mailu/" + name: used}
+    bad, fixes = mailu("cert", files)
+    assert bad["health.configuration"].fix == (
+        "Edit /mailu/mailu.env: put its value in place of $ROOT in /mailu/{0}; then delete ROOT, "
+        "VERSION.".format(name)
+    )
+    assert fixes == []
+
+
+def test_a_compose_file_elsewhere_counts_too(stack, mailu):
+    for container in stack.record["containers"]:
+        container["Config"]["Labels"]["com.docker.compose.project.config_files"] = (
+            "/mailu/docker-compose.yml,/srv/mail.compose"
+        )
+    env = "TLS_FLAVOR=cert\nHOSTNAMES=mail1.example.test\nVERSION=1\n"
+    bad, fixes = mailu(
+        "cert", {"/mailu/mailu.env": env, "/srv/mail.compose": "image: imap:$VERSION\n"}
+    )
+    assert "$VERSION in /srv/mail.compose" in bad["health.configuration"].fix
+    assert fixes == []
 
 
 def test_an_empty_certificate_of_mailu_has_no_example(mailu):

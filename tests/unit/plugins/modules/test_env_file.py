@@ -145,3 +145,12 @@ def test_bad_input_changes_nothing(run, tmp_path, options, message):
 
 def test_a_directory_is_no_file(run, tmp_path):
     assert "cannot be read as a file" in run(path=str(tmp_path), values={"A": 1})["msg"]
+
+
+def test_a_file_that_is_not_utf8_is_refused(run, tmp_path):
+    before = b"A=1\nDBPASS=p\xe4ssword\n"
+    (tmp_path / "env").write_bytes(before)
+    result = run(values={"A": "2"})
+    assert result["failed"] is True
+    assert result["msg"].endswith("env is not UTF-8; change its lines by hand")
+    assert (tmp_path / "env").read_bytes() == before
