@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from dataclasses import dataclass, field
 
 import pytest
 from preflight_hosts import HOSTS, everywhere, look, told, world
+from sandbox.hosts import find
 from scenario import ROOT
 
 
@@ -35,6 +37,8 @@ class Case:
 INSTALL = (
     "DEBIAN_FRONTEND=noninteractive apt-get -qq update && apt-get -qq install -y {0} >/dev/null"
 )
+
+VPN = "ip link add wg0 type veth peer name wg1 && ip link set wg0 up && ip route add {0} dev wg0"
 
 CASES = {
     "a port is taken": Case(
@@ -72,11 +76,16 @@ CASES = {
         words="IPv6 on eth0:0 in /etc/network/interfaces.d/50-cloud-init.cfg",
     ),
     "a neighbour in the stack's network": Case(
-        breaks="ip link add wg0 type veth peer name wg1 && ip link set wg0 up && "
-        "ip route add 172.22.0.0/16 dev wg0",
+        breaks=VPN.format("172.22.1.128/25"),
         mends="ip link del wg0",
         expected={"network.subnets": "fail"},
-        words="172.22.1.0/24 overlaps 172.22.0.0/16 (wg0)",
+        words="172.22.1.0/24 overlaps 172.22.1.128/25 (wg0)",
+    ),
+    "a neighbour around the stack's network": Case(
+        breaks=VPN.format("172.22.0.0/16"),
+        mends="ip link del wg0",
+        expected={"network.subnets": "warn"},
+        words="172.22.1.0/24 lies inside 172.22.0.0/16 (wg0)",
     ),
     "Exim is installed and will start": Case(
         breaks=INSTALL.format("exim4-daemon-light") + " && systemctl stop exim4",
@@ -141,7 +150,7 @@ def test_case(name):
 
 
 def test_reverse_records_are_wrong():
-    pointer = ("13.0.99.10.in-addr.arpa", "PTR")
+    pointer = (ipaddress.ip_address(find("mail3").ipv4).reverse_pointer, "PTR")
     world("record", *pointer, "static-13.provider.example.test")
     try:
         run = look()

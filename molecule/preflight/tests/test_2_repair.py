@@ -8,6 +8,7 @@ import time
 
 import pytest
 from preflight_hosts import HOSTS, everywhere, look, told
+from sandbox.data import IPV4_GATEWAY
 from scenario import ROOT, on, play
 
 CONVERGE = ROOT / "molecule" / "preflight" / "converge.yml"
@@ -121,8 +122,8 @@ def test_a_network_that_cuts_the_way_back_is_taken_back():
         "cat >/etc/network/if-up.d/cut <<'END'\n#!/bin/sh\n"
         '[ "$ADDRFAM" = inet6 ] || exit 0\n'
         'case "$IFACE" in\n'
-        "mail0) ip route replace blackhole 10.99.0.1 ;;\n"
-        "mail0:0) ip route del blackhole 10.99.0.1 || true ;;\n"
+        f"mail0) ip route replace blackhole {IPV4_GATEWAY} ;;\n"
+        f"mail0:0) ip route del blackhole {IPV4_GATEWAY} || true ;;\n"
         "esac\nEND\nchmod +x /etc/network/if-up.d/cut"
     )
     begin = time.monotonic()
