@@ -529,7 +529,7 @@ def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Args:
         results: subject -> what a task registered. One that was not run has no findings; one that
-            failed is a finding itself.
+            failed is a finding itself, whether or not the task went on.
     """
     found = []
     for subject, result in results.items():
@@ -541,7 +541,7 @@ def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                 steps = fixes.get(entry["id"], [])
                 more = {"remedy": entry.get("fix"), "fix": _steps(steps)} if steps else {}
                 found.append({**entry, **more})
-        elif result.get("failed"):
+        elif _failed(result):
             found.append(
                 {
                     "id": subject,
@@ -553,6 +553,17 @@ def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _failed(result: Mapping[str, Any]) -> bool:
+    """Return whether a module failed, though the task may have had ``failed_when: false``.
+
+    Ansible registers such a failure with ``failed`` false; what is left of it is ``msg``, which the
+    modules of this collection return for nothing else.
+    """
+    if result.get("skipped"):
+        return False
+    return bool(result.get("failed") or ("failed_when_result" in result and result.get("msg")))
 
 
 def _steps(steps: list[dict[str, Any]]) -> dict[str, Any]:
@@ -594,9 +605,8 @@ def diagnose(
     items = []
     for entry in findings:
         item = _item(entry)
-        if wanted and item["id"] in ids() and item["id"] not in wanted:
-            continue
-        if item["id"] in left_out:
+        same = _same(item["id"])
+        if same and ((wanted and not wanted.intersection(same)) or left_out.issuperset(same)):
             continue
         if item["id"] in known and item["status"] == FAIL:
             item["status"] = WARN
@@ -627,6 +637,11 @@ def diagnose(
         "explained": explained,
         "fixed": [dict(entry) for entry in fixed],
     }
+
+
+def _same(name: str) -> list[str]:
+    """Return the checks that a finding is about: its own, or all of a subject whose module failed."""
+    return [entry for entry in ids() if name in (entry, entry.partition(".")[0])]
 
 
 def _item(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -377,18 +377,72 @@ def test_what_one_call_skips_and_another_looked_at_is_told_once(seen):
     assert [(item["id"], item["status"]) for item in found["findings"]] == [("smtp.relay", "ok")]
 
 
+#: What Ansible registers for a task with ``failed_when: false``: of a module that failed, of one
+#: that did not, and of one that was skipped.
+SILENCED = {
+    "changed": False,
+    "failed": False,
+    "failed_when_result": False,
+    "failed_when_suppressed_exception": "(traceback unavailable)",
+    "msg": "path: /mailu/mailu.env is not there; allowed: the directory of Mailu",
+}
+MENDED = {
+    "backup_files": [],
+    "changed": False,
+    "diff": [],
+    "failed": False,
+    "failed_when_result": False,
+    "fixed": [],
+}
+SKIPPED = {
+    "changed": False,
+    "false_condition": "x",
+    "skip_reason": "Conditional result was False",
+    "skipped": True,
+}
+
+
 def test_a_module_that_failed_is_a_finding():
     found = diagnosis.collect(
         {
             "queue": {"failed": True, "msg": "no Python"},
-            "tls": {"skipped": True},
-            "dns": {"findings": [{"id": "dns.mx", "status": "ok"}], "failed": False},
+            "health": SILENCED,
+            "fix": MENDED,
+            "tls": SKIPPED,
+            "smtp": {},
+            "dns": {
+                "findings": [{"id": "dns.mx", "status": "ok"}],
+                "failed": False,
+                "failed_when_result": False,
+            },
         }
     )
     assert [(item["id"], item["status"]) for item in found] == [
         ("queue", "unknown"),
+        ("health", "unknown"),
         ("dns.mx", "ok"),
     ]
+    assert found[1]["observed"] == SILENCED["msg"]
+
+
+def test_a_server_is_not_healthy_while_a_module_failed():
+    given = {"health": SILENCED, "dns": {"findings": [{"id": "dns.mx", "status": "ok"}]}}
+    assert diagnosis.diagnose(diagnosis.collect(given))["verdict"] == "unknown"
+
+
+# Ansible keeps what an earlier look has registered.
+@pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({"only": ["dns"]}, False),
+        ({"only": ["health.disk"]}, True),
+        ({"skip": ["health"]}, False),
+        ({"skip": ["health.disk"]}, True),
+    ],
+)
+def test_a_module_that_nobody_wants_to_know_of_does_not_count(options, counts):
+    found = diagnosis.diagnose(diagnosis.collect({"health": SILENCED}), **options)
+    assert bool(found["findings"]) is counts
 
 
 @pytest.mark.parametrize("option", ["only", "skip"])
