@@ -31,6 +31,8 @@ VERDICTS = {FAIL: ILL, WARN: WATCH, UNKNOWN: UNKNOWN, OK: HEALTHY, SKIP: UNKNOWN
 #: Every status, worst first. What is known to be wrong comes before what could not be looked at.
 ORDER = (FAIL, WARN, UNKNOWN, OK, SKIP)
 _TROUBLE = (FAIL, WARN, UNKNOWN)
+_CERTAIN = (FAIL,)
+_UNSEEN = (UNKNOWN,)
 #: What may stay unknown on a healthy server: single lists that refuse to answer, and protocols that
 #: the controller does not speak itself.
 _MAY_BE_UNKNOWN = ("blocklist.zones", "tls.protocol")
@@ -70,15 +72,27 @@ OTHERS = {
 
 
 class Told(NamedTuple):
-    """A finding by its id (shell pattern), and words (regular expression) that it must have."""
+    """A finding by its id (shell pattern), words (regular expression) that it must have, statuses."""
 
     id: str
     words: str = ""
+    statuses: tuple[str, ...] = _TROUBLE
 
     def matches(self, finding: Mapping[str, Any]) -> bool:
-        """Return whether a finding is meant."""
-        return fnmatch.fnmatchcase(finding["id"], self.id) and bool(
-            re.search(self.words, finding["observed"], re.IGNORECASE)
+        """Return whether a finding is meant.
+
+        Mail that anybody may send, and what another server says, are meant only where they are named:
+        no trouble of a port opens a relay.
+        """
+        name = finding["id"]
+        # What was accepted was a failure.
+        status = FAIL if finding["observed"].endswith(ACCEPTED) else finding["status"]
+        alone = name == "smtp.destination" or (name == "smtp.relay" and status != UNKNOWN)
+        return (
+            status in self.statuses
+            and fnmatch.fnmatchcase(name, self.id)
+            and (self.id == name or not alone)
+            and bool(re.search(self.words, finding["observed"], re.IGNORECASE))
         )
 
 
@@ -89,14 +103,19 @@ class Link(NamedTuple):
         causes: the first of them that is found explains the other ones.
         seen: what follows from it.
         title: what the cause is called then; empty for the check's own title.
+        same_service: whether what follows must be about a service that the cause names.
+        unless: what shows that it is not so.
     """
 
     causes: tuple[Told, ...]
     seen: tuple[Told, ...]
     title: str = ""
+    same_service: bool = False
+    unless: tuple[Told, ...] = ()
 
 
 _TIMED_OUT = r"timed? ?out|timeout|no answer in time|4\.4\.1|blocked25"
+_NO_WAY = _TIMED_OUT + r"|no answer|unreachable|no route"
 _NO_SPACE = r"no space left|insufficient system storage|4\.3\.1|disk|queue file write"
 _DNS_FAILS = r"DNS did not answer|name resolution|name service error|4\.4\.3|no answer"
 _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
@@ -110,9 +129,9 @@ _RUNS_NOT = r"does not run|not running|no service|no container|restarting|refuse
 #: cause that explains it.
 LINKS = (
     Link(
-        (Told("health.disk"), Told("health.inodes")),
+        (Told("health.disk", "", _CERTAIN), Told("health.inodes", "", _CERTAIN)),
         (
-            Told("health.*", _NO_SPACE + "|exit|restart|unhealthy"),
+            Told("health.*", _NO_SPACE),
             Told("delivery.*", _NO_SPACE),
             Told("queue.*", _NO_SPACE),
             Told("smtp.*", _NO_SPACE),
@@ -120,19 +139,22 @@ LINKS = (
         "The disk is full",
     ),
     Link(
-        (Told("clock.offset"), Told("clock.synchronised")),
+        (Told("clock.offset", "", _CERTAIN), Told("clock.synchronised", "", _CERTAIN)),
         (
             Told("resolver.dnssec"),
             Told("tls.expiry", "begins on"),
             Told("health.certificate", "begins|not yet"),
-            Told("health.*", "unbound|resolver"),
+            Told("health.healthy", "unbound|resolver"),
+            Told("health.logs", "unbound|resolver"),
         ),
         "The clock is wrong",
     ),
     Link(
-        (Told("health.engine"), Told("engine.daemon")),
+        (Told("health.engine", "", _CERTAIN), Told("engine.daemon", "", _CERTAIN)),
         (
-            Told("health.*"),
+            # Most that ask the engine are skipped then; disk and files need none.
+            Told("health.*", "", _UNSEEN),
+            Told("health.forwarding"),
             Told("engine.*"),
             Told("firewall.*"),
             Told("smtp.connect"),
@@ -154,14 +176,14 @@ LINKS = (
     ),
     Link(
         (
-            Told("health.forwarding"),
-            Told("engine.iptables"),
-            Told("firewall.kernel_modules"),
-            Told("health.network"),
+            Told("health.forwarding", "", _CERTAIN),
+            Told("engine.iptables", "", _CERTAIN),
+            Told("firewall.kernel_modules", "", _CERTAIN),
+            Told("health.network", "", _CERTAIN),
         ),
         (
-            Told("health.connections"),
-            Told("health.healthy"),
+            Told("health.connections", _NO_WAY),
+            Told("health.healthy", _NO_WAY + "|" + _DNS_FAILS),
             Told("smtp.connect", _TIMED_OUT + "|unreachable|refused"),
             Told("tls.connect", _TIMED_OUT + "|unreachable|no port"),
             Told("delivery.connection", _TIMED_OUT),
@@ -175,8 +197,8 @@ LINKS = (
             Told("ports.public"),
             Told("services.mail_servers"),
             Told("health.containers"),
-            Told("smtp.*"),
-            Told("tls.*"),
+            Told("smtp.*", "refused|closed|lost|no port answered"),
+            Told("tls.*", "refused|no port|no service showed"),
             Told("queue.*", _RUNS_NOT),
             Told("delivery.log", _RUNS_NOT + "|no container"),
         ),
@@ -192,7 +214,7 @@ LINKS = (
             Told("tls.*"),
             Told("smtp.starttls"),
             Told("smtp.auth"),
-            Told("smtp.connect"),
+            Told("smtp.connect", "refused|closed|lost|TLS"),
             Told("queue.*", _RUNS_NOT),
             Told("delivery.log", _RUNS_NOT),
             Told("delivery.local", "does not work"),
@@ -218,6 +240,7 @@ LINKS = (
     Link(
         (Told("health.image"), Told("health.environment")),
         (Told("health.healthy"), Told("health.restarts"), Told("health.logs")),
+        same_service=True,
     ),
     Link(
         (Told("health.containers"), Told("health.restarts"), Told("health.healthy")),
@@ -225,7 +248,7 @@ LINKS = (
             Told("health.connections"),
             Told("health.logs"),
             Told("smtp.connect", "refused|closed|lost|time"),
-            Told("smtp.*", "no port answered|4[0-9][0-9]"),
+            Told("smtp.*", r"no port answered|: 4[0-9][0-9][ -]"),
             Told("smtp.starttls"),
             Told("smtp.auth"),
             Told("tls.connect"),
@@ -241,9 +264,9 @@ LINKS = (
     ),
     Link(
         (
-            Told("egress.smtp", "time|block|refus|answer"),
+            Told("egress.smtp", "time|block|refus|answer", _CERTAIN),
             Told("smtp.destination", "blocked25"),
-            Told("delivery.connection", "timed out"),
+            Told("delivery.connection", r"connections to \d+ destinations timed out"),
             Told("queue.reasons", "^all "),
         ),
         (
@@ -253,9 +276,9 @@ LINKS = (
             Told("queue.reasons", _TIMED_OUT),
             Told("queue.age", _TIMED_OUT),
             Told("queue.destination", _TIMED_OUT),
-            Told("queue.length"),
         ),
         "Outgoing port 25 is blocked",
+        unless=(Told("egress.smtp", "", (OK,)),),
     ),
     Link(
         (Told("resolver.answers"), Told("resolver.dnssec"), Told("egress.dns")),
@@ -266,7 +289,8 @@ LINKS = (
             Told("queue.reasons", _DNS_FAILS),
             Told("queue.age", _DNS_FAILS),
             Told("smtp.destination", "unknown"),
-            Told("health.*", "unbound|resolver"),
+            Told("health.healthy", "unbound|resolver"),
+            Told("health.logs", "unbound|resolver"),
         ),
         "The server's resolver does not answer",
     ),
@@ -363,14 +387,16 @@ LINKS = (
             Told("tls.connect", "no port"),
             Told("tls.*", "no service showed"),
             Told("smtp.*", "no port answered"),
-            Told("smtp.relay"),
         ),
     ),
     Link(
         (Told("tls.connect"),), (Told("tls.*", "no service showed|no port"), Told("smtp.starttls"))
     ),
-    Link((Told("delivery.log"),), (Told("delivery.*"),)),
-    Link((Told("queue.length"),), (Told("queue.*", "does not run|cannot|not there|no "),)),
+    Link((Told("delivery.log"),), (Told("delivery.*", "", _UNSEEN),)),
+    Link(
+        (Told("queue.length"),),
+        (Told("queue.*", "does not run|cannot|not there|no ", _UNSEEN),),
+    ),
     Link((Told("blocklist.zones"),), (Told("blocklist.*", "no list says anything"),)),
     Link((Told("fail2ban.service"),), (Told("fail2ban.*"),)),
 )
@@ -697,7 +723,7 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
     titles: dict[int, str] = {}
     for link in LINKS:
         cause, told = _first(link.causes, items, troubles)
-        if cause is None:
+        if cause is None or any(one.matches(item) for one in link.unless for item in items):
             continue
         seen = (*link.seen, *link.causes[link.causes.index(told) + 1 :])
         hung = False
@@ -705,6 +731,11 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
             if number == cause or number in parents or _root(cause, parents) == number:
                 continue
             if items[number]["id"] == items[cause]["id"]:
+                continue
+            # What nobody could look at is no reason for what is known to be wrong.
+            if items[cause]["status"] == UNKNOWN and items[number]["status"] != UNKNOWN:
+                continue
+            if link.same_service and not _same_service(items[cause], items[number]):
                 continue
             if any(one.matches(items[number]) for one in seen):
                 parents[number] = cause
@@ -724,6 +755,10 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
             before = first.setdefault(items[number]["observed"], number)
             if before != number:
                 parents[number] = before
+    # What opens a relay is no smaller thing than the relay.
+    for number in troubles:
+        if items[number]["id"] == "smtp.relay" and items[number]["status"] != UNKNOWN:
+            parents.pop(parents.get(number, number), None)
     for number, title in titles.items():
         if number not in parents:
             items[number]["title"] = title
@@ -740,6 +775,17 @@ def _first(
                 if items[number]["status"] in statuses and told.matches(items[number]):
                     return number, told
     return None, causes[0]
+
+
+def _same_service(cause: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Return whether a service that a finding is about is named in its cause.
+
+    The checks of a stack write ``SERVICE: text`` and ``SERVICE is text``, several of them with ``;``
+    between, and a line of a log behind how many there are.
+    """
+    about = re.findall(r"(?:^|; |lines\): )([a-z0-9][a-z0-9_.-]*)(?:: | is )", item["observed"])
+    named = re.findall(r"[a-z0-9][a-z0-9_.-]*", cause["observed"])
+    return not set(about).isdisjoint(named)
 
 
 def _root(number: int, parents: Mapping[int, int]) -> int:

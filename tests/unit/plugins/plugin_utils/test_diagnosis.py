@@ -122,14 +122,16 @@ CASES = {
             ("health.ports", "fail", "postfix-mailcow could not have port 25: exim4.service"),
             ("ports.public", "fail", "tcp 25 held by exim4"),
             ("services.mail_servers", "warn", "exim4"),
-            ("smtp.banner", "warn", "greets with another name"),
-            ("smtp.auth", "fail", "587 does not offer AUTH within TLS"),
+            ("smtp.connect", "fail", "192.0.2.1:587: connection refused"),
+            ("tls.connect", "unknown", "no port is open"),
+            ("smtp.starttls", "warn", "192.0.2.1:25 does not offer it"),
         ],
         [
             (
                 "health.ports",
-                ["ports.public", "services.mail_servers", "smtp.auth", "smtp.banner"],
-            )
+                ["ports.public", "services.mail_servers", "smtp.connect", "tls.connect"],
+            ),
+            ("smtp.starttls", []),
         ],
     ),
     "rspamd crashes on another processor": (
@@ -293,6 +295,164 @@ def test_the_order_of_the_modules_does_not_matter(seen, name):
     for number in range(20):
         mixed = random.Random(number).sample(given, len(given))
         assert sorted(map(str, ids(seen(*mixed)))) == sorted(map(str, told))
+
+
+RELAYS = (
+    "192.0.2.1:25 takes mail from a@example.com to b@example.com, asked from 203.0.113.4: 250 OK"
+)
+
+
+# Each would explain other findings of the ports.
+@pytest.mark.parametrize(
+    "cause",
+    [
+        ("smtp.connect", "fail", "192.0.2.1:587: connection refused"),
+        ("health.ports", "fail", "postfix-mailcow could not have port 25: exim4.service"),
+        ("ports.public", "unknown", "cannot be seen"),
+        ("health.containers", "fail", "dovecot-mailcow exited"),
+        ("health.healthy", "fail", "unbound-mailcow: no answer"),
+        ("health.disk", "fail", "/ has nothing left"),
+        ("dns.address", "fail", "no AAAA record"),
+    ],
+)
+@pytest.mark.parametrize("accept", [[], ["smtp.relay"]])
+def test_an_open_relay_is_its_own_cause(seen, cause, accept):
+    text = RELAYS + "; [2001:db8::412]:25 takes mail, 452 of disk, has no address, no port answered"
+    found = seen(cause, ("smtp.relay", "fail", text), accept=accept)
+    assert {item["id"] for item in found["findings"]} == {cause[0], "smtp.relay"}
+
+
+def test_what_opens_a_relay_hangs_under_nothing(seen):
+    given = [
+        ("engine.daemon", "fail", "it does not answer"),
+        ("engine.ipv6_relay", "warn", "strangers look like the gateway"),
+        ("smtp.relay", "fail", RELAYS),
+    ]
+    found = seen(*given)
+    assert ids(found) == [("engine.ipv6_relay", ["smtp.relay"]), ("engine.daemon", [])]
+    assert found["findings"][0]["title"] == "The server relays for everybody"
+
+
+def test_an_address_is_no_answer_that_asks_to_come_again(seen):
+    given = [
+        ("health.healthy", "fail", "unbound-mailcow: no answer"),
+        ("smtp.auth_clear", "fail", "[2001:db8::412]:25 offers AUTH PLAIN in clear"),
+        ("smtp.connect", "fail", "192.0.2.1:25: 421 4.3.2 later"),
+    ]
+    assert ids(seen(*given)) == [("health.healthy", ["smtp.connect"]), ("smtp.auth_clear", [])]
+
+
+def test_what_another_server_says_has_its_cause_there(seen):
+    given = [
+        ("health.disk", "fail", "/ has nothing left"),
+        ("smtp.destination", "warn", "j@example.net: temporary: 452 4.3.1 disk full"),
+    ]
+    assert ids(seen(*given)) == [("health.disk", []), ("smtp.destination", [])]
+
+
+#: What has nothing to do with each other, or is not bad enough to have done it.
+APART = [
+    # A disk that fills up, and one that is full.
+    (("health.disk", "warn", "1.5 GiB (3%)"), ("delivery.local", "fail", "No space left")),
+    (("health.disk", "warn", "1.5 GiB (3%)"), ("health.inodes", "fail", "0% on the disk")),
+    (("health.disk", "fail", "0.1 GiB"), ("health.restarts", "fail", "x is restarting, exited")),
+    (("health.inodes", "fail", "0%"), ("health.healthy", "fail", "mysql: unhealthy")),
+    (("clock.synchronised", "warn", "by nothing"), ("resolver.dnssec", "fail", "bogus")),
+    (("clock.offset", "fail", "9 h"), ("health.containers", "fail", "unbound-mailcow exited")),
+    (("engine.daemon", "warn", "old"), ("smtp.connect", "fail", "192.0.2.1:25: lost")),
+    (("health.engine", "fail", "no answer"), ("health.disk", "fail", "0.1 GiB")),
+    (
+        ("engine.iptables", "warn", "off"),
+        ("health.connections", "fail", "from postfix: redis at 10.0.0.1: no answer within 4 s"),
+    ),
+    (
+        ("health.forwarding", "fail", "net.ipv4.ip_forward is 0"),
+        ("health.healthy", "fail", "mysql-mailcow: ERROR 1045: Access denied for user"),
+    ),
+    (
+        ("health.forwarding", "fail", "net.ipv4.ip_forward is 0"),
+        ("health.connections", "fail", "from postfix: redis at 10.0.0.1: Connection refused"),
+    ),
+    (("resolver.answers", "fail", "none"), ("health.disk", "warn", "/srv/unbound: 1 GiB")),
+    (("delivery.log", "unknown", "too large"), ("delivery.reputation", "fail", "2 bounced")),
+    (("queue.length", "warn", "900 messages"), ("queue.bounces", "warn", "there is no end")),
+    (
+        ("health.certificate_files", "fail", "cert.pem is missing"),
+        ("smtp.connect", "fail", "192.0.2.1:25: no answer in time"),
+    ),
+    (
+        ("health.image", "warn", "sogo-mailcow has mailcow/sogo:1 and not mailcow/sogo:2"),
+        ("health.restarts", "fail", "dovecot-mailcow is restarting, exit code 1"),
+    ),
+    (
+        ("health.environment", "warn", "DBPASS is not the one in the file of php-fpm-mailcow"),
+        ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
+    ),
+    # Nobody could look at it.
+    (("resolver.answers", "unknown", "no dig"), ("delivery.local", "fail", "DNS did not answer")),
+    (("dns.dkim", "unknown", "no answer"), ("delivery.reputation", "fail", "no valid DKIM")),
+    # One destination.
+    (
+        ("delivery.connection", "warn", f"1 waiting for example.net: Last: {TIMED_OUT}"),
+        ("smtp.destination", "warn", "j@example.org: timeout: no answer in time"),
+    ),
+    (("egress.smtp", "warn", "IPv6: no answer"), ("delivery.connection", "warn", TIMED_OUT)),
+    (("egress.smtp", "fail", "IPv4: no answer"), ("queue.length", "fail", "9000 messages")),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), APART)
+def test_what_does_not_follow_is_told_by_itself(seen, one, other):
+    assert sorted(ids(seen(one, other))) == sorted([(one[0], []), (other[0], [])])
+
+
+#: The same causes, and what does follow.
+TOGETHER = [
+    (("health.inodes", "fail", "0%"), ("health.logs", "warn", "No space left on device")),
+    (("clock.offset", "fail", "9 h"), ("health.healthy", "fail", "unbound-mailcow: no output")),
+    (("health.engine", "fail", "no answer"), ("health.certificate_files", "unknown", "where?")),
+    (("engine.daemon", "fail", "ended"), ("smtp.connect", "fail", "192.0.2.1:25: refused")),
+    (
+        ("health.forwarding", "fail", "net.ipv4.ip_forward is 0"),
+        ("health.healthy", "fail", "unbound-mailcow: ping: Name resolution failed"),
+    ),
+    (("delivery.log", "unknown", "no log"), ("delivery.local", "unknown", "no line of a log")),
+    (
+        ("health.image", "warn", "sogo-mailcow has mailcow/sogo:1 and not mailcow/sogo:2"),
+        ("health.healthy", "fail", "redis-mailcow: no output; sogo-mailcow: HTTP 502"),
+    ),
+    (
+        ("health.environment", "warn", "DBPASS is not the one in the file of php-fpm, sogo"),
+        ("health.restarts", "fail", "sogo is restarting, exit code 1 (an error)"),
+    ),
+    (
+        ("health.environment", "warn", "REDISPASS is not the one in the file of redis-mailcow"),
+        ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("cause", "effect"), TOGETHER)
+def test_what_follows_hangs_under_its_cause(seen, cause, effect):
+    assert ids(seen(effect, cause)) == [(cause[0], [effect[0]])]
+
+
+# With what was accepted, the play knows that it is wrong.
+def test_an_accepted_failure_explains_what_it_explained(seen):
+    given = [("health.disk", "fail", "0.1 GiB"), ("delivery.local", "fail", "No space left")]
+    assert ids(seen(*given, accept=["health.disk"])) == [("health.disk", ["delivery.local"])]
+
+
+def test_port_25_is_not_blocked_when_it_answers(seen):
+    given = [
+        ("egress.smtp", "ok", "reached over IPv4"),
+        ("delivery.connection", "fail", f"connections to 5 destinations timed out: {TIMED_OUT}"),
+        ("queue.age", "warn", f"the oldest waits for 5.0 h, for example.net: {TIMED_OUT}"),
+    ]
+    found = seen(*given)
+    assert ids(found) == [("delivery.connection", ["queue.age"])]
+    assert "Outgoing port 25 is blocked" not in {item["title"] for item in found["findings"]}
+    assert seen(*given[1:])["findings"][0]["title"] == "Outgoing port 25 is blocked"
 
 
 def test_a_cause_is_as_bad_as_what_it_does_and_has_all_evidence(seen):
