@@ -41,6 +41,7 @@ ACCEPTED = " (accepted by name)"
 
 #: Checks of the preflight that say something about a server that runs.
 PREFLIGHT = (
+    "platform.kernel_modules",
     "clock.synchronised",
     "clock.offset",
     "network.mtu",
@@ -117,6 +118,7 @@ class Link(NamedTuple):
 _TIMED_OUT = r"timed? ?out|timeout|no answer in time|4\.4\.1|blocked25"
 _NO_WAY = _TIMED_OUT + r"|no answer|unreachable|no route"
 _NO_SPACE = r"no space left|insufficient system storage|4\.3\.1|disk|queue file write"
+_NO_MODULE = r"modprobe|kernel module|module .* not found|iptables|overlay|operation not supported"
 _DNS_FAILS = r"DNS did not answer|name resolution|name service error|4\.4\.3|no answer"
 _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
 _LISTED = r"blocklist|blacklist|block list|spamhaus|spamcop|barracuda|dnsbl|listed|reputation"
@@ -148,6 +150,17 @@ LINKS = (
             Told("health.logs", "unbound|resolver"),
         ),
         "The clock is wrong",
+    ),
+    Link(
+        (Told("platform.kernel_modules", "", (FAIL, WARN)),),
+        (
+            Told("firewall.kernel_modules"),
+            Told("health.engine", _NO_MODULE),
+            Told("engine.daemon", _NO_MODULE),
+            Told("health.containers", _NO_MODULE),
+            Told("health.restarts", _NO_MODULE),
+        ),
+        "The running kernel has lost its modules",
     ),
     Link(
         (Told("health.engine", "", _CERTAIN), Told("engine.daemon", "", _CERTAIN)),
@@ -433,6 +446,7 @@ RANK = (
     "engine.ipv6_relay",
     "health.disk",
     "health.inodes",
+    "platform.kernel_modules",
     "health.engine",
     "engine.daemon",
     "health.compose",
@@ -564,7 +578,9 @@ def collect(results: Mapping[str, Any]) -> list[dict[str, Any]]:
             for fix in result.get("fixes", ()):
                 fixes.setdefault(fix["finding"], []).append(dict(fix))
             for entry in result["findings"]:
-                steps = fixes.get(entry["id"], [])
+                # Of several with this id the first, which is the worst, stands for all.
+                bad = entry.get("status") in (FAIL, WARN)
+                steps = fixes.pop(entry["id"], []) if bad else []
                 more = {"remedy": entry.get("fix"), "fix": _steps(steps)} if steps else {}
                 found.append({**entry, **more})
         elif _failed(result):
@@ -615,7 +631,7 @@ def diagnose(
             ``evidence`` (list of texts), and ``fix`` may be a dictionary with ``kind``.
         only: ids and subjects that count; all when empty.
         skip: ids and subjects that do not.
-        accept: ids and subjects whose failure is only a warning.
+        accept: ids and subjects whose failure is only a warning, and is not mended.
         fixed: what was mended before.
 
     Returns:
@@ -634,9 +650,11 @@ def diagnose(
         same = _same(item["id"])
         if same and ((wanted and not wanted.intersection(same)) or left_out.issuperset(same)):
             continue
-        if item["id"] in known and item["status"] == FAIL:
-            item["status"] = WARN
-            item["observed"] += ACCEPTED
+        if item["id"] in known:
+            item["fix"] = None
+            if item["status"] == FAIL:
+                item["status"] = WARN
+                item["observed"] += ACCEPTED
         items.append(item)
     # A module that was asked for one thing skips the rest, which another call has looked at.
     looked = {item["id"] for item in items if item["status"] != SKIP}

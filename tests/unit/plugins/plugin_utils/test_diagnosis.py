@@ -222,6 +222,18 @@ CASES = {
         ],
         [("engine.ipv6_relay", ["smtp.relay"]), ("dns.mx", []), ("egress.smtp", [])],
     ),
+    "the kernel was upgraded and the server not booted": (
+        [
+            ("health.containers", "fail", "front is created: iptables: modprobe: not found"),
+            ("firewall.kernel_modules", "fail", "missing: br_netfilter"),
+            ("health.disk", "fail", "0.1 GiB (0%) available on /"),
+            ("platform.kernel_modules", "warn", "none for the running kernel 6.1.0-1"),
+        ],
+        [
+            ("health.disk", []),
+            ("platform.kernel_modules", ["firewall.kernel_modules", "health.containers"]),
+        ],
+    ),
     "no library": (
         [
             ("dns.mx", "unknown", "no dnspython"),
@@ -611,6 +623,28 @@ def test_names_that_are_none_are_refused(option):
         diagnosis.DiagnosisError, match=f"doctor_{option} has 'dsn'; allowed: .*dns.mx"
     ):
         diagnosis.plan(**{option: ["dsn"]})
+
+
+def test_what_a_module_can_mend_is_told_once():
+    step = {"finding": "health.forwarding", "kind": "sysctl", "command": "one"}
+    given = [
+        {"id": "health.forwarding", "status": status, "observed": str(number), "fix": "By hand."}
+        for number, status in enumerate(("ok", "unknown", "fail", "fail", "warn"))
+    ]
+    found = diagnosis.collect({"health": {"findings": given, "fixes": [step]}})
+    assert [item["fix"] == "By hand." for item in found] == [True, True, False, True, True]
+
+
+def test_what_was_accepted_is_not_mended():
+    ids_of = ("health.forwarding", "health.inotify")
+    steps = [{"finding": name, "kind": "sysctl", "command": "x"} for name in ids_of]
+    given = [{"id": name, "status": "fail", "fix": "By hand."} for name in ids_of]
+    found = diagnosis.collect({"health": {"findings": given, "fixes": steps}})
+    told = diagnosis.diagnose(found, accept=["health.inotify"])["findings"]
+    assert [(item["id"], bool(item["fix"]), item["remedy"]) for item in told] == [
+        ("health.forwarding", True, "By hand."),
+        ("health.inotify", False, "By hand."),
+    ]
 
 
 def test_what_a_module_can_mend_hangs_on_its_finding():
