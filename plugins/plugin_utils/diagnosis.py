@@ -64,6 +64,7 @@ PREFLIGHT = (
 OTHERS = {
     "fail2ban": (
         "fail2ban.service",
+        "fail2ban.version",
         "fail2ban.jail",
         "fail2ban.kernel",
         "fail2ban.log",
@@ -101,10 +102,13 @@ class Link(NamedTuple):
     """What explains what.
 
     Attributes:
-        causes: the first of them that is found explains the other ones.
+        causes: the first of them that is found is the cause. That explains another one of them
+            only where it is in ``seen`` too.
         seen: what follows from it.
         title: what the cause is called then; empty for the check's own title.
         same_service: whether what follows must be about a service that the cause names.
+        services: what the names of all services have (a regular expression) that a container's
+            trouble may be about to follow from it.
         unless: what shows that it is not so.
     """
 
@@ -112,12 +116,15 @@ class Link(NamedTuple):
     seen: tuple[Told, ...]
     title: str = ""
     same_service: bool = False
+    services: str = ""
     unless: tuple[Told, ...] = ()
 
 
 _TIMED_OUT = r"timed? ?out|timeout|no answer in time|4\.4\.1|blocked25"
 _NO_WAY = _TIMED_OUT + r"|no answer|unreachable|no route"
 _NO_SPACE = r"no space left|insufficient system storage|4\.3\.1|disk|queue file write"
+# What another server says of its own disk comes behind these words.
+_NO_SPACE_HERE = r"^(?!.*\bsaid: ).*(?:no space left|insufficient system storage|queue file write)"
 _NO_MODULE = r"modprobe|kernel module|module .* not found|iptables|overlay|operation not supported"
 _DNS_FAILS = r"DNS did not answer|name resolution|name service error|4\.4\.3|no answer"
 _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
@@ -125,17 +132,54 @@ _LISTED = r"blocklist|blacklist|block list|spamhaus|spamcop|barracuda|dnsbl|list
 _AUTHENTICATION = r"SPF|DKIM|DMARC"
 _CERTIFICATE = r"certificate|cert\.pem|key\.pem|dh\.?params|TLS|SSL"
 _UNUSABLE = r"belong|cannot (be )?read|is no |has no "
+_ITS_OWN = r"issued by itself|self.signed certificate(?! in)"
 _RUNS_NOT = r"does not run|not running|no service|no container|restarting|refused|exited"
+_RELAYS_BY_IPV6 = r"^(?!.*\d\.\d+:\d+ takes mail).*\]:\d+ takes mail"
+
+# Services that mail has to pass, or that those ask; the others of a stack show or scan it, or do
+# things from time to time.
+_MAIL_SERVICES = (
+    r"postfix|smtp|front|dovecot|imap|admin|nginx|php-fpm|mysql|database|redis|rspamd|antispam|"
+    r"unbound|resolver"
+)
+_MAIL = r"(?:^|[;,] )[\w.-]*(?:{0})[\w.-]*(?:: |, | is | has no | not yet)".format(_MAIL_SERVICES)
+_READ_CERTIFICATE = r"dovecot|postfix|nginx|front|smtp|imap"
+_RSPAMD = r"rspamd|antispam"
+# How a service says that another one is not there.
+_NEEDS_ANOTHER = (
+    r"connect|refus|resol|unreach|unavailable|no route|no answer|timed? ?out|gone away|not known|"
+    r"not yet|50[234]"
+)
 
 #: Every explanation, those of the most fundamental causes first. A finding hangs under the first
 #: cause that explains it.
 LINKS = (
     Link(
+        (
+            Told("qmail.rcpthosts"),
+            Told("engine.iptables", "an open relay"),
+            Told("health.forwarding", "an open relay"),
+        ),
+        (Told("smtp.relay"),),
+        "The server relays for everybody",
+    ),
+    Link(
+        (Told("engine.ipv6_relay"),),
+        (Told("smtp.relay", _RELAYS_BY_IPV6),),
+        "The server relays for everybody",
+    ),
+    Link(
         (Told("health.disk", "", _CERTAIN), Told("health.inodes", "", _CERTAIN)),
         (
-            Told("health.*", _NO_SPACE),
-            Told("delivery.*", _NO_SPACE),
-            Told("queue.*", _NO_SPACE),
+            Told("health.containers", _NO_SPACE),
+            Told("health.restarts", _NO_SPACE),
+            Told("health.healthy", _NO_SPACE),
+            Told("health.logs", _NO_SPACE),
+            Told("health.engine", _NO_SPACE),
+            Told("delivery.local", _NO_SPACE_HERE),
+            Told("delivery.daemon", _NO_SPACE_HERE),
+            Told("delivery.others", r"^\d+ rejected.*(?:" + _NO_SPACE + ")"),
+            Told("queue.*", _NO_SPACE_HERE),
             Told("smtp.*", _NO_SPACE),
         ),
         "The disk is full",
@@ -143,9 +187,10 @@ LINKS = (
     Link(
         (Told("clock.offset", "", _CERTAIN), Told("clock.synchronised", "", _CERTAIN)),
         (
-            Told("resolver.dnssec"),
+            Told("clock.synchronised"),
+            Told("resolver.dnssec", "", _UNSEEN),
             Told("tls.expiry", "begins on"),
-            Told("health.certificate", "begins|not yet"),
+            Told("health.certificate", "clock says"),
             Told("health.healthy", "unbound|resolver"),
             Told("health.logs", "unbound|resolver"),
         ),
@@ -168,11 +213,12 @@ LINKS = (
             # Most that ask the engine are skipped then; disk and files need none.
             Told("health.*", "", _UNSEEN),
             Told("health.forwarding"),
-            Told("engine.*"),
-            Told("firewall.*"),
+            Told("engine.daemon"),
+            Told("engine.*", "", _UNSEEN),
+            Told("firewall.*", "", _UNSEEN),
             Told("smtp.connect"),
-            Told("tls.connect"),
-            Told("queue.*", _RUNS_NOT + "|engine|docker"),
+            Told("tls.connect", "no port"),
+            Told("queue.*", "", _UNSEEN),
             Told("delivery.log"),
         ),
         "The container engine does not work",
@@ -180,18 +226,19 @@ LINKS = (
     Link(
         (Told("health.compose"),),
         (
-            Told("health.*", _RUNS_NOT + "|no container|not known"),
+            Told("health.*", "not known", _UNSEEN),
+            Told("health.containers"),
             Told("smtp.connect", "refused"),
-            Told("queue.*", _RUNS_NOT),
-            Told("delivery.log", _RUNS_NOT + "|no container"),
+            Told("queue.*", _RUNS_NOT, _UNSEEN),
+            Told("delivery.log", _RUNS_NOT),
         ),
         "Compose does not take the project's files",
     ),
     Link(
         (
-            Told("health.forwarding", "", _CERTAIN),
             Told("engine.iptables", "", _CERTAIN),
             Told("firewall.kernel_modules", "", _CERTAIN),
+            Told("health.forwarding", "", _CERTAIN),
             Told("health.network", "", _CERTAIN),
         ),
         (
@@ -209,46 +256,66 @@ LINKS = (
         (
             Told("ports.public"),
             Told("services.mail_servers"),
-            Told("health.containers"),
+            # What waits for a container without its port was never started.
+            Told("health.containers", r"is created|has no container|in use|allocated"),
             Told("smtp.*", "refused|closed|lost|no port answered"),
             Told("tls.*", "refused|no port|no service showed"),
-            Told("queue.*", _RUNS_NOT),
-            Told("delivery.log", _RUNS_NOT + "|no container"),
+            Told("queue.*", _RUNS_NOT, _UNSEEN),
+            Told("delivery.log", _RUNS_NOT),
         ),
         "Another program has the stack's ports",
     ),
     Link(
         (Told("health.certificate_files"), Told("health.certificate", _UNUSABLE)),
         (
-            Told("health.containers", r"dovecot|postfix|nginx|front|smtp|imap"),
-            Told("health.restarts", r"dovecot|postfix|nginx|front|smtp|imap"),
-            Told("health.healthy", r"dovecot|postfix|nginx|front|smtp|imap"),
+            Told("health.containers", _READ_CERTIFICATE),
+            Told("health.restarts", _READ_CERTIFICATE),
+            Told("health.healthy", _READ_CERTIFICATE),
             Told("health.logs", _CERTIFICATE),
-            Told("tls.*"),
+            Told("tls.connect"),
+            Told("tls.chain"),
+            Told("tls.names"),
+            Told("tls.expiry"),
+            Told("tls.same"),
+            Told("tls.*", "no port|no service showed"),
             Told("smtp.starttls"),
             Told("smtp.auth"),
             Told("smtp.connect", "refused|closed|lost|TLS"),
-            Told("queue.*", _RUNS_NOT),
+            Told("queue.*", _RUNS_NOT, _UNSEEN),
             Told("delivery.log", _RUNS_NOT),
             Told("delivery.local", "does not work"),
             Told("delivery.daemon", _CERTIFICATE),
         ),
         "The services cannot use the certificate",
+        services=_READ_CERTIFICATE,
     ),
     Link(
-        (Told("health.certificate"), Told("tls.chain", "self.signed")),
+        (Told("health.certificate", _ITS_OWN), Told("tls.chain", _ITS_OWN)),
         (Told("tls.chain"), Told("tls.names"), Told("tls.expiry")),
     ),
+    Link((Told("health.certificate", "is not for "),), (Told("tls.names"),)),
+    Link(
+        (Told("health.certificate", "expired|until|clock says"),),
+        (Told("tls.expiry"), Told("tls.chain", "expired|not yet valid")),
+    ),
+    Link((Told("health.certificate", "did not issue"),), (Told("tls.chain"),)),
     Link(
         (Told("health.hyperscan"),),
         (
-            Told("health.containers", r"rspamd|antispam"),
-            Told("health.restarts", r"rspamd|antispam"),
-            Told("health.healthy", r"rspamd|antispam"),
-            Told("health.connections", r"rspamd|antispam"),
-            Told("delivery.local", "milter|service"),
+            Told("health.containers", _RSPAMD),
+            Told("health.restarts", _RSPAMD),
+            Told("health.healthy", _RSPAMD),
+            Told("health.connections", _RSPAMD),
+            Told("delivery.local", "milter|service unavailable"),
         ),
         "Rspamd's compiled expressions are of another processor",
+        services=_RSPAMD,
+    ),
+    # What a log says is why its container ended.
+    Link(
+        (Told("health.logs", "^MariaDB|^Redis|^its resolver"),),
+        (Told("health.containers"), Told("health.restarts"), Told("health.healthy")),
+        same_service=True,
     ),
     Link(
         (Told("health.image"), Told("health.environment")),
@@ -256,24 +323,42 @@ LINKS = (
         same_service=True,
     ),
     Link(
-        (Told("health.containers"), Told("health.restarts"), Told("health.healthy")),
+        (Told("health.containers", _MAIL, _CERTAIN), Told("health.restarts", _MAIL)),
+        (Told("health.restarts", _NEEDS_ANOTHER), Told("health.healthy", _NEEDS_ANOTHER)),
+    ),
+    Link(
         (
-            Told("health.connections"),
-            Told("health.logs"),
-            Told("smtp.connect", "refused|closed|lost|time"),
+            Told("health.containers", _MAIL, _CERTAIN),
+            Told("health.restarts", _MAIL),
+            Told("health.healthy", _MAIL),
+        ),
+        (
+            Told("health.connections", "", _UNSEEN),
+            Told("smtp.connect", "refused|closed|lost"),
             Told("smtp.*", r"no port answered|: 4[0-9][0-9][ -]"),
-            Told("smtp.starttls"),
             Told("smtp.auth"),
-            Told("tls.connect"),
-            Told("queue.*", _RUNS_NOT + "|no container"),
-            Told("delivery.log", _RUNS_NOT + "|no container"),
+            Told("tls.connect", "no port|closed|lost"),
+            Told("queue.*", _RUNS_NOT, _UNSEEN),
+            Told("delivery.log", _RUNS_NOT),
             Told("delivery.local", "does not work|" + _DNS_FAILS),
+            Told("queue.reasons", "does not work|DNS did not answer"),
         ),
         "A container of the stack does not work",
     ),
+    # It takes connections, and says nothing.
+    Link(
+        (
+            Told("health.containers", r"(?:postfix|smtp|front)[\w.-]* is paused"),
+            Told("health.healthy", r"(?:^|; )[\w.-]*(?:postfix|smtp|front)[\w.-]*: "),
+        ),
+        (Told("smtp.connect", "no answer in time|too long"),),
+    ),
     Link(
         (Told("health.connections"),),
-        (Told("delivery.local", "does not work|" + _DNS_FAILS), Told("queue.reasons")),
+        (
+            Told("delivery.local", "does not work|" + _DNS_FAILS),
+            Told("queue.reasons", "does not work|DNS did not answer"),
+        ),
     ),
     Link(
         (
@@ -286,7 +371,7 @@ LINKS = (
             Told("delivery.connection", _TIMED_OUT),
             Told("delivery.others", _TIMED_OUT + "|tried for days"),
             Told("smtp.destination", _TIMED_OUT),
-            Told("queue.reasons", _TIMED_OUT),
+            Told("queue.reasons", _TIMED_OUT + "|^all "),
             Told("queue.age", _TIMED_OUT),
             Told("queue.destination", _TIMED_OUT),
         ),
@@ -294,23 +379,29 @@ LINKS = (
         unless=(Told("egress.smtp", "", (OK,)),),
     ),
     Link(
-        (Told("resolver.answers"), Told("resolver.dnssec"), Told("egress.dns")),
         (
-            Told("resolver.dnssec"),
+            Told("resolver.answers", "", (FAIL, UNKNOWN)),
+            Told("egress.dns", "", (FAIL, UNKNOWN)),
+            Told("egress.dns", "in between"),
+        ),
+        (
+            Told("resolver.dnssec", "no name server answers"),
+            Told("egress.dns"),
             Told("egress.*", "resolve|no address|name"),
             Told("delivery.local", _DNS_FAILS),
             Told("queue.reasons", _DNS_FAILS),
             Told("queue.age", _DNS_FAILS),
-            Told("smtp.destination", "unknown"),
+            # The verdict, and not a mailbox that is unknown there.
+            Told("smtp.destination", ": unknown: "),
             Told("health.healthy", "unbound|resolver"),
             Told("health.logs", "unbound|resolver"),
         ),
         "The server's resolver does not answer",
     ),
+    Link((Told("resolver.dnssec"),), (Told("health.logs", "^its resolver"),)),
     Link(
         (Told("blocklist.address"), Told("blocklist.domain")),
         (
-            Told("blocklist.domain"),
             Told("delivery.reputation", _LISTED),
             Told("smtp.destination", _LISTED),
             Told("queue.*", _LISTED),
@@ -319,17 +410,17 @@ LINKS = (
         "The server is on a blocklist",
     ),
     Link(
-        (Told("dns.address"), Told("dns.cname_hostname")),
+        (Told("dns.address"),),
         (
             Told("dns.forward_confirmed"),
-            Told("dns.mx_target"),
-            Told("dns.mx", "address"),
-            Told("dns.host_spf"),
+            Told("dns.mx_target", "has no address"),
+            Told("dns.host_spf", "has no address|not exist"),
             Told("smtp.*", "has no address|not exist"),
             Told("tls.*", "has no address|not exist"),
             Told("health.logs", "certificate was issued"),
         ),
     ),
+    Link((Told("dns.cname_hostname"),), (Told("dns.mx_target", "alias"),)),
     Link(
         (Told("dns.reverse"), Told("dns.forward_confirmed"), Told("dns.generic_reverse")),
         (
@@ -351,17 +442,7 @@ LINKS = (
     ),
     Link(
         (Told("dns.mx"), Told("dns.mx_target")),
-        (Told("dns.mx_target"), Told("delivery.loop")),
-    ),
-    Link(
-        (Told("engine.ipv6_relay"), Told("engine.userland_proxy")),
-        (Told("smtp.relay"),),
-        "The server relays for everybody",
-    ),
-    Link(
-        (Told("qmail.rcpthosts"),),
-        (Told("smtp.relay"),),
-        "The server relays for everybody",
+        (Told("delivery.loop"),),
     ),
     Link(
         (Told("qmail.me"),),
@@ -377,7 +458,7 @@ LINKS = (
             Told("qmail.folders"),
             Told("qmail.permissions"),
         ),
-        (Told("delivery.local"), Told("queue.bounces")),
+        (Told("delivery.local", "mailbox|does not work"), Told("queue.bounces")),
     ),
     Link(
         (Told("qmail.morercpthosts"), Told("qmail.domains", "is refused")),
@@ -411,7 +492,7 @@ LINKS = (
         (Told("queue.*", "does not run|cannot|not there|no ", _UNSEEN),),
     ),
     Link((Told("blocklist.zones"),), (Told("blocklist.*", "no list says anything"),)),
-    Link((Told("fail2ban.service"),), (Told("fail2ban.*"),)),
+    Link((Told("fail2ban.service", "", _CERTAIN),), (Told("fail2ban.*"),)),
 )
 
 # Where the log tells of a kind of reason; the queue's age is only its consequence.
@@ -673,7 +754,7 @@ def diagnose(
     counted = [
         item["status"]
         for item in found
-        if item["status"] != UNKNOWN or item["id"] not in _MAY_BE_UNKNOWN
+        if item["status"] != UNKNOWN or item["id"] not in _MAY_BE_UNKNOWN or item["because"]
     ]
     return {
         "verdict": VERDICTS[counted[0]] if counted else UNKNOWN,
@@ -717,7 +798,8 @@ def _merged(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return findings of which those that ask for the same are one, such as six closed ports."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for number, item in enumerate(items):
-        same = (item["id"], item["status"], item["remedy"])
+        accepted = str(item["observed"].endswith(ACCEPTED))
+        same = (item["id"], item["status"], item["remedy"], accepted)
         alone = item["status"] not in _TROUBLE or item["fix"] or not item["remedy"]
         first = found.setdefault((*same, str(number)) if alone else same, item)
         if first is not item:
@@ -740,10 +822,9 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
     troubles = [n for n, item in enumerate(items) if item["status"] in _TROUBLE]
     titles: dict[int, str] = {}
     for link in LINKS:
-        cause, told = _first(link.causes, items, troubles)
+        cause = _first(link.causes, items, troubles)
         if cause is None or any(one.matches(item) for one in link.unless for item in items):
             continue
-        seen = (*link.seen, *link.causes[link.causes.index(told) + 1 :])
         hung = False
         for number in troubles:
             if number == cause or number in parents or _root(cause, parents) == number:
@@ -755,15 +836,22 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
                 continue
             if link.same_service and not _same_service(items[cause], items[number]):
                 continue
-            if any(one.matches(items[number]) for one in seen):
+            if link.services and not _only_of(link.services, items[number]):
+                continue
+            if any(one.matches(items[number]) for one in link.seen):
                 parents[number] = cause
                 hung = True
         if link.title and hung:
             titles.setdefault(cause, link.title)
     for number in troubles:
         if items[number]["id"] in ("queue.age", "queue.destination", "queue.reasons"):
-            name = _CHECK_OF_KIND.get(_kind(items[number]["observed"]).name)
-            same = [n for n in troubles if items[n]["id"] == name]
+            kind = _kind(items[number]["observed"]).name
+            name = _CHECK_OF_KIND.get(kind)
+            same = [
+                n
+                for n in troubles
+                if items[n]["id"] == name and _kind(items[n]["observed"]).name == kind
+            ]
             if same and number not in parents and _root(same[0], parents) != number:
                 parents[number] = same[0]
     # What several could not look at for the same reason is one thing to mend.
@@ -785,25 +873,37 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
 
 def _first(
     causes: tuple[Told, ...], items: list[dict[str, Any]], troubles: list[int]
-) -> tuple[int | None, Told]:
+) -> int | None:
     """Return the number of the first cause that is there; known trouble before what is not known."""
     for statuses in ((FAIL, WARN), (UNKNOWN,)):
         for told in causes:
             for number in troubles:
                 if items[number]["status"] in statuses and told.matches(items[number]):
-                    return number, told
-    return None, causes[0]
+                    return number
+    return None
+
+
+def _services(item: Mapping[str, Any]) -> list[str]:
+    """Return the services that a finding is about.
+
+    The checks of a stack write ``SERVICE: text``, ``SERVICE is text`` and ``SERVICE has no text``,
+    several of them with ``;`` between, and a line of a log behind how many there are.
+    """
+    pattern = r"(?:^|; |lines\): )([a-z0-9][a-z0-9_.-]*)(?:: | is | has no )"
+    return re.findall(pattern, item["observed"])
 
 
 def _same_service(cause: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
-    """Return whether a service that a finding is about is named in its cause.
-
-    The checks of a stack write ``SERVICE: text`` and ``SERVICE is text``, several of them with ``;``
-    between, and a line of a log behind how many there are.
-    """
-    about = re.findall(r"(?:^|; |lines\): )([a-z0-9][a-z0-9_.-]*)(?:: | is )", item["observed"])
+    """Return whether a service that a finding is about is named in its cause."""
     named = re.findall(r"[a-z0-9][a-z0-9_.-]*", cause["observed"])
-    return not set(about).isdisjoint(named)
+    return not set(_services(item)).isdisjoint(named)
+
+
+def _only_of(pattern: str, item: Mapping[str, Any]) -> bool:
+    """Return whether a container's trouble is that of such services alone."""
+    if item["id"] not in ("health.containers", "health.restarts", "health.healthy"):
+        return True
+    return all(re.search(pattern, name) for name in _services(item))
 
 
 def _root(number: int, parents: Mapping[int, int]) -> int:

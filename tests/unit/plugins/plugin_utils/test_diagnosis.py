@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import fnmatch
+import inspect
 import random
+import re
 
 import pytest
+from ansible_collections.postmaster.mailhost.plugins.module_utils import fail2ban_status
 from ansible_collections.postmaster.mailhost.plugins.plugin_utils import diagnosis
 
+TAKES_MAIL = "takes mail from a@example.com to b@example.com, asked from 203.0.113.4: 250 OK"
 TIMED_OUT = "connect to mx.example.net[192.0.2.25]:25: Connection timed out"
 
 
@@ -101,7 +105,7 @@ CASES = {
     ),
     "a certificate is a dangling link": (
         [
-            ("health.containers", "fail", "dovecot-mailcow restarts"),
+            ("health.containers", "fail", "dovecot-mailcow is exited, exit code 89"),
             ("tls.connect", "fail", "imaps 192.0.2.1:993: handshake failed (tls)"),
             ("health.certificate_files", "fail", "cert.pem is a link to nowhere"),
         ],
@@ -217,7 +221,7 @@ CASES = {
         [
             ("dns.mx", "fail", "none"),
             ("egress.smtp", "fail", "times out"),
-            ("smtp.relay", "fail", "takes mail"),
+            ("smtp.relay", "fail", f"[2001:db8::1]:25 {TAKES_MAIL}"),
             ("engine.ipv6_relay", "warn", "strangers look like the gateway"),
         ],
         [("engine.ipv6_relay", ["smtp.relay"]), ("dns.mx", []), ("egress.smtp", [])],
@@ -309,9 +313,7 @@ def test_the_order_of_the_modules_does_not_matter(seen, name):
         assert sorted(map(str, ids(seen(*mixed)))) == sorted(map(str, told))
 
 
-RELAYS = (
-    "192.0.2.1:25 takes mail from a@example.com to b@example.com, asked from 203.0.113.4: 250 OK"
-)
+RELAYS = f"192.0.2.1:25 {TAKES_MAIL}"
 
 
 # Each would explain other findings of the ports.
@@ -338,7 +340,7 @@ def test_what_opens_a_relay_hangs_under_nothing(seen):
     given = [
         ("engine.daemon", "fail", "it does not answer"),
         ("engine.ipv6_relay", "warn", "strangers look like the gateway"),
-        ("smtp.relay", "fail", RELAYS),
+        ("smtp.relay", "fail", f"[2001:db8::1]:25 {TAKES_MAIL}"),
     ]
     found = seen(*given)
     assert ids(found) == [("engine.ipv6_relay", ["smtp.relay"]), ("engine.daemon", [])]
@@ -400,6 +402,104 @@ APART = [
         ("health.environment", "warn", "DBPASS is not the one in the file of php-fpm-mailcow"),
         ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
     ),
+    # Mailbox of somebody else, reason of somebody else, server of somebody else.
+    (("resolver.answers", "fail", "none"), ("smtp.destination", "fail", "j: permanent: unknown")),
+    (
+        ("health.disk", "fail", "0.1 GiB"),
+        ("queue.age", "warn", "for a.test: host mx.a.test said: 452 4.3.1 no space left"),
+    ),
+    (
+        ("health.disk", "fail", "0.1 GiB"),
+        ("delivery.others", "warn", "3 waiting for a.test: it said: 452 4.3.1 disk full"),
+    ),
+    (
+        ("health.containers", "fail", "postfix-mailcow is exited, exit code 1"),
+        ("queue.destination", "warn", "a.test has 40 of 60: connect to mx: Connection refused"),
+    ),
+    (
+        ("delivery.connection", "warn", "1 waiting for b.test: Last: Connection refused"),
+        ("queue.age", "warn", f"the oldest waits for 5.0 h, for a.test: {TIMED_OUT}"),
+    ),
+    # Each has to be mended by itself.
+    (("health.disk", "fail", "0.1 GiB on /var"), ("health.inodes", "fail", "0% on /srv")),
+    (("dns.dkim", "fail", "no key"), ("dns.spf", "warn", "example.org has no SPF record")),
+    (("dns.spf", "warn", "no record"), ("dns.dmarc", "warn", "no record")),
+    (("blocklist.address", "fail", "is in zen"), ("blocklist.domain", "fail", "is in dbl")),
+    (("dns.address", "fail", "no A record"), ("dns.cname_hostname", "fail", "is an alias of x")),
+    (("dns.address", "fail", "no A"), ("dns.mx", "warn", "no MX; mail goes to the address of x")),
+    (("qmail.assign", "warn", "behind the dot"), ("qmail.handlers", "fail", "nobody has its mail")),
+    (("qmail.morercpthosts", "fail", "old"), ("qmail.domains", "fail", "mail for it is refused")),
+    (("qmail.permissions", "warn", "3 deviate"), ("delivery.local", "fail", "DNS did not answer")),
+    (
+        ("health.forwarding", "fail", "net.ipv4.ip_forward = 0 while Docker runs"),
+        ("health.network", "fail", "there is no network mailcow-network"),
+    ),
+    (("engine.daemon", "fail", "docker.service failed"), ("firewall.services", "warn", "ufw")),
+    (("health.compose", "fail", "x"), ("health.restarts", "fail", "y is restarting, exit code 1")),
+    (
+        ("ports.public", "fail", "tcp 443 held by nginx"),
+        ("health.containers", "fail", "mysql-mailcow is exited, exit code 137 (memory ran out)"),
+    ),
+    # A service that mail does not pass, and services that do not need each other.
+    (
+        ("health.containers", "fail", "ofelia-mailcow is exited, exit code 1"),
+        ("smtp.connect", "fail", "192.0.2.1:25: connection refused"),
+    ),
+    # What Compose no longer knows.
+    (
+        ("health.containers", "warn", "postfix-mailcow is exited, and not in the files any more"),
+        ("smtp.connect", "fail", "192.0.2.1:25: connection refused"),
+    ),
+    (
+        ("health.containers", "fail", "postfix-mailcow is exited, exit code 1"),
+        ("smtp.connect", "fail", "192.0.2.1:25: no answer in time"),
+    ),
+    (
+        ("health.containers", "fail", "mysql-mailcow is exited, exit code 1"),
+        ("health.restarts", "fail", "clamd-mailcow is restarting, exit code 137 (memory)"),
+    ),
+    (
+        ("health.healthy", "fail", "unbound-mailcow: no output"),
+        ("health.logs", "warn", "another program puts its rules before mailcow's"),
+    ),
+    (
+        ("health.containers", "fail", "redis-mailcow is exited, exit code 1"),
+        ("health.connections", "fail", "from postfix-mailcow: rspamd at 10.0.0.1:9900: refused"),
+    ),
+    (
+        ("health.hyperscan", "fail", "rspamd-mailcow ended with SIGILL"),
+        (
+            "health.restarts",
+            "fail",
+            "rspamd-mailcow is restarting, 132; mysql-mailcow is restarting",
+        ),
+    ),
+    (
+        ("health.hyperscan", "fail", "rspamd-mailcow ended with SIGILL"),
+        ("delivery.local", "fail", "2 waiting: Name service error for name=a.test"),
+    ),
+    (
+        ("health.certificate_files", "fail", "dhparams.pem is missing"),
+        ("tls.protocol", "warn", "imaps 192.0.2.1:993: takes TLSv1"),
+    ),
+    (
+        ("health.certificate", "warn", "mail.example.org until 2026-12-01 (10 days)"),
+        ("tls.names", "fail", "the certificate of imaps has a.test, and not mail.example.org"),
+    ),
+    (
+        ("tls.chain", "fail", "imaps: self-signed certificate in certificate chain"),
+        ("tls.names", "fail", "the certificate of imaps has a.test, and not mail.example.org"),
+    ),
+    (
+        ("resolver.dnssec", "warn", "192.0.2.53 does not validate"),
+        ("delivery.local", "fail", "4.4.3"),
+    ),
+    (("egress.dns", "warn", "tcp over IPv6: no answer"), ("delivery.local", "fail", "4.4.3")),
+    (("clock.synchronised", "fail", "no source"), ("resolver.dnssec", "warn", "does not validate")),
+    (("fail2ban.service", "warn", "not started at boot"), ("fail2ban.jail", "fail", "bans nobody")),
+    # An IPv4 client is not taken for the gateway; and the helper is what does that to others.
+    (("engine.ipv6_relay", "fail", "held for IPv6"), ("smtp.relay", "fail", RELAYS)),
+    (("engine.userland_proxy", "warn", "userland-proxy is false"), ("smtp.relay", "fail", RELAYS)),
     # Nobody could look at it.
     (("resolver.answers", "unknown", "no dig"), ("delivery.local", "fail", "DNS did not answer")),
     (("dns.dkim", "unknown", "no answer"), ("delivery.reputation", "fail", "no valid DKIM")),
@@ -440,6 +540,67 @@ TOGETHER = [
     (
         ("health.environment", "warn", "REDISPASS is not the one in the file of redis-mailcow"),
         ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
+    ),
+    (
+        ("engine.iptables", "fail", "iptables is false: an open relay"),
+        ("smtp.relay", "fail", RELAYS),
+    ),
+    (
+        ("health.forwarding", "fail", "IPv4: published ports are not redirected: an open relay"),
+        ("smtp.relay", "fail", RELAYS),
+    ),
+    (
+        ("health.disk", "fail", "0.0 GiB"),
+        ("delivery.others", "fail", "2 rejected: it said: 452 4.3.1 Insufficient system storage"),
+    ),
+    (
+        ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
+        ("health.healthy", "fail", "redis-mailcow: no output"),
+    ),
+    (
+        ("health.logs", "warn", "MariaDB cannot read its log (1 lines): mysql-mailcow: Aria"),
+        ("health.restarts", "fail", "mysql-mailcow is restarting, exit code 1 (an error)"),
+    ),
+    (
+        ("health.containers", "fail", "mysql-mailcow is exited, exit code 1"),
+        ("health.healthy", "fail", "php-fpm-mailcow: mysqli: Connection refused"),
+    ),
+    (
+        ("health.containers", "fail", "postfix-mailcow is paused"),
+        ("smtp.connect", "fail", "192.0.2.1:25: no answer in time"),
+    ),
+    (
+        ("health.healthy", "warn", "postfix-mailcow, sogo-mailcow not yet"),
+        ("smtp.connect", "fail", "192.0.2.1:25: connection refused"),
+    ),
+    (
+        ("health.containers", "fail", "front has no container"),
+        ("queue.length", "unknown", "project mailu has no container that runs"),
+    ),
+    (
+        ("health.certificate", "fail", "cert.pem is not for mail.a.test; it is for b.test"),
+        ("tls.names", "fail", "the certificate of imaps has b.test, and not mail.a.test"),
+    ),
+    (
+        (
+            "health.certificate",
+            "fail",
+            "cert.pem: certificate 2 (CN=x) did not issue the one before",
+        ),
+        ("tls.chain", "fail", "imaps: unable to get local issuer certificate"),
+    ),
+    (
+        ("clock.offset", "fail", "40000 s"),
+        ("health.certificate", "fail", "cert.pem is valid from X on, and this host's clock says Y"),
+    ),
+    (
+        ("egress.dns", "warn", "something in between answers in place of the root name servers"),
+        ("health.healthy", "fail", "unbound-mailcow: no output"),
+    ),
+    (("dns.cname_hostname", "fail", "an alias"), ("dns.mx_target", "fail", "x, an alias of y")),
+    (
+        ("delivery.connection", "warn", f"1 waiting for example.net: Last: {TIMED_OUT}"),
+        ("queue.destination", "warn", f"example.net has 40 of 60 recipients: {TIMED_OUT}"),
     ),
 ]
 
@@ -512,12 +673,27 @@ def test_single_lists_that_do_not_answer_do_not_make_a_server_unknown(seen):
     given = [("blocklist.zones", "unknown", "refused"), ("blocklist.address", "ok", "in none")]
     assert seen(*given)["verdict"] == "healthy"
     assert seen(given[0], ("blocklist.domain", "unknown", "no server"))["verdict"] == "unknown"
+    # Under blocklist.zones, which may be unknown by itself.
+    nothing = ("blocklist.address", "unknown", "no list says anything of 192.0.2.1: refused")
+    assert seen(given[0], nothing, ("dns.mx", "ok", "x"))["verdict"] == "unknown"
 
 
 def test_what_was_accepted_is_a_warning(seen):
     found = seen(("egress.smtp", "fail", "times out"), accept=["egress"])
     assert found["verdict"] == "watch"
     assert found["findings"][0]["observed"] == "times out (accepted by name)"
+
+
+def test_what_was_accepted_and_what_was_a_warning_stay_two(finding):
+    given = [
+        finding("smtp.connect", status, observed=text, fix="Start it.")
+        for status, text in (("fail", "192.0.2.1:587: refused"), ("warn", "192.0.2.1:25: refused"))
+    ]
+    found = diagnosis.diagnose(given, accept=["smtp.connect"])["findings"]
+    assert [item["observed"] for item in found] == [
+        "192.0.2.1:587: refused (accepted by name)",
+        "192.0.2.1:25: refused",
+    ]
 
 
 def test_only_what_was_asked_for_counts(seen):
@@ -671,6 +847,20 @@ def test_the_plan():
     everything = diagnosis.plan()
     assert everything["preflight"] == list(diagnosis.PREFLIGHT)
     assert {"delivery", "fail2ban", "queue", "smtp"} <= set(everything["subjects"])
+
+
+# The queue tells only what another server said, the log also what it means.
+@pytest.mark.parametrize("name", diagnosis._CHECK_OF_KIND)
+def test_what_a_reason_means_is_taken_for_the_same_reason(name):
+    kind = diagnosis.delivery_reason.BY_NAME[name]
+    for word in kind.words:
+        assert diagnosis._kind(f"2 waiting: {kind.sentence} Last: {word}").name == name
+
+
+def test_every_check_of_fail2ban_can_be_named():
+    source = inspect.getsource(fail2ban_status)
+    named = set(re.findall(r'"(fail2ban\.[a-z_]+)",', source))
+    assert named == set(diagnosis.OTHERS["fail2ban"])
 
 
 def test_every_name_in_the_table_is_a_check():
