@@ -13,6 +13,7 @@ from ansible.plugins.test.core import skipped
 from ansible_collections.postmaster.mailhost.plugins.filter.diagnosis import (
     FilterModule as Diagnosis,
 )
+from ansible_collections.postmaster.mailhost.plugins.plugin_utils import diagnosis
 from jinja2.nativetypes import NativeEnvironment
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "doctor"
@@ -87,7 +88,25 @@ def test_the_project_that_was_looked_at_is_the_one_to_read_the_log_of(values, pr
 def test_who_has_asked_the_destination(inside, outside, told):
     given = {"__doctor_inside": inside, "__doctor_outside": outside}
     values = {name: value for name, value in given.items() if value is not None}
-    assert render(VARS["__doctor_results"]["destination"], **values) == told
+    assert render(VARS["__doctor_results"]["smtp.destination"], **values) == told
+
+
+# Without the keys nobody can say that the right ones are published.
+@pytest.mark.parametrize(("name", "subject"), [("dns.dkim", "dns"), ("smtp.destination", "smtp")])
+def test_a_failed_question_is_told_by_the_check_that_needs_it(name, subject):
+    assert name in VARS["__doctor_results"]
+    results = {
+        name: FAILED,
+        subject: {"findings": [finding(name, "skip"), finding(subject + ".x", "ok")]},
+    }
+    told = diagnosis.diagnose(diagnosis.collect(results))
+    assert told["verdict"] == "unknown"
+    assert [(item["id"], item["status"]) for item in told["findings"]] == [
+        (name, "unknown"),
+        (subject + ".x", "ok"),
+    ]
+    told = diagnosis.diagnose(diagnosis.collect(results), skip=[name])
+    assert told["verdict"] == "healthy"
 
 
 @pytest.mark.parametrize("checking", [True, False])

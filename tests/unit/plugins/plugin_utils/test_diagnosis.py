@@ -94,12 +94,24 @@ CASES = {
             ("tls.connect", "unknown", "no port is open: smtp 192.0.2.1:25"),
             ("tls.names", "unknown", "no service showed a certificate"),
             ("queue.length", "unknown", "project mailu has no container that runs"),
+            (
+                "dns.dkim",
+                "unknown",
+                "the service redis-mailcow of /opt/m does not run: no container",
+            ),
             ("health.containers", "fail", "postfix-mailcow: exited with 1"),
         ],
         [
             (
                 "health.containers",
-                ["queue.length", "smtp.connect", "smtp.relay", "tls.connect", "tls.names"],
+                [
+                    "dns.dkim",
+                    "queue.length",
+                    "smtp.connect",
+                    "smtp.relay",
+                    "tls.connect",
+                    "tls.names",
+                ],
             )
         ],
     ),
