@@ -745,13 +745,13 @@ def diagnose(
     # A module that was asked for one thing skips the rest, which another call has looked at.
     looked = {item["id"] for item in items if item["status"] != SKIP}
     items = _merged([i for i in items if i["status"] != SKIP or i["id"] not in looked])
-    parents = _parents(items)
+    parents = _parents(items, known)
     roots = [_root(number, parents) for number in range(len(items))]
     causes = {number: item for number, item in enumerate(items) if roots[number] == number}
     explained = []
     for number, item in enumerate(items):
         if roots[number] != number:
-            _hang(causes[roots[number]], item)
+            _hang(causes[roots[number]], item, known)
             explained.append({**item, "cause": causes[roots[number]]["id"]})
     ranks = {number: _rank(item) for number, item in causes.items()}
     ordered = sorted(causes, key=lambda n: (ORDER.index(causes[n]["status"]), ranks[n], n))
@@ -821,7 +821,7 @@ def _kind(text: str) -> delivery_reason.Kind:
     return delivery_reason.of(status, code.group(1) if code else "", text)
 
 
-def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
+def _parents(items: list[dict[str, Any]], accepted: set[str]) -> dict[int, int]:
     """Return for each finding that another one explains the number of that one."""
     parents: dict[int, int] = {}
     troubles = [n for n, item in enumerate(items) if item["status"] in _TROUBLE]
@@ -835,6 +835,9 @@ def _parents(items: list[dict[str, Any]]) -> dict[int, int]:
             if number == cause or number in parents or _root(cause, parents) == number:
                 continue
             if items[number]["id"] == items[cause]["id"]:
+                continue
+            # Who accepts what opens a relay has not accepted the relay.
+            if items[number]["id"] == "smtp.relay" and items[cause]["id"] in accepted:
                 continue
             # What nobody could look at is no reason for what is known to be wrong.
             if items[cause]["status"] == UNKNOWN and items[number]["status"] != UNKNOWN:
@@ -920,15 +923,14 @@ def _root(number: int, parents: Mapping[int, int]) -> int:
     return number
 
 
-def _hang(cause: dict[str, Any], item: Mapping[str, Any]) -> None:
+def _hang(cause: dict[str, Any], item: Mapping[str, Any], accepted: set[str]) -> None:
     """Hang a finding under its cause, which is as bad as what it does."""
     if item["id"] not in cause["because"]:
         cause["because"].append(item["id"])
     cause["evidence"] += [line for line in item["evidence"] if line not in cause["evidence"]]
-    # What was accepted, or could not be looked at, is no more certain through that.
-    if ORDER.index(item["status"]) < ORDER.index(cause["status"]) and not cause[
-        "observed"
-    ].endswith(ACCEPTED):
+    # What was accepted is so with all that follows from it.
+    worse = ORDER.index(item["status"]) < ORDER.index(cause["status"])
+    if worse and cause["id"] not in accepted:
         cause["status"] = item["status"]
 
 

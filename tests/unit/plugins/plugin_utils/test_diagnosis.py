@@ -628,6 +628,26 @@ def test_an_accepted_failure_explains_what_it_explained(seen):
     assert ids(seen(*given, accept=["health.disk"])) == [("health.disk", ["delivery.local"])]
 
 
+# The report says which names to accept: those of the causes.
+def test_a_cause_that_is_bad_by_what_it_does_can_be_accepted(seen):
+    given = [("tls.same", "warn", "an older one at imaps"), ("tls.expiry", "fail", "ended")]
+    assert seen(*given)["verdict"] == "ill"
+    assert seen(*given, accept=["tls.same"])["verdict"] == "watch"
+    assert seen(*given, accept=["tls.expiry"])["verdict"] == "watch"
+
+
+@pytest.mark.parametrize("status", ["fail", "warn"])
+def test_who_accepts_what_opens_a_relay_has_not_accepted_the_relay(seen, status):
+    given = [
+        ("engine.ipv6_relay", status, "strangers look like the gateway"),
+        ("smtp.relay", "fail", f"[2001:db8::1]:25 {TAKES_MAIL}"),
+    ]
+    found = seen(*given, accept=["engine.ipv6_relay"])
+    assert found["verdict"] == "ill"
+    assert ids(found) == [("smtp.relay", []), ("engine.ipv6_relay", [])]
+    assert seen(*given, accept=["engine.ipv6_relay", "smtp.relay"])["verdict"] == "watch"
+
+
 def test_port_25_is_not_blocked_when_it_answers(seen):
     given = [
         ("egress.smtp", "ok", "reached over IPv4"),
