@@ -50,6 +50,9 @@ PREFLIGHT = (
     "services.mail_servers",
     "ports.public",
     "engine.daemon",
+    "engine.compose",
+    "engine.api",
+    "engine.configuration",
     "engine.iptables",
     "engine.userland_proxy",
     "engine.ipv6_relay",
@@ -106,7 +109,8 @@ class Link(NamedTuple):
             only where it is in ``seen`` too.
         seen: what follows from it.
         title: what the cause is called then; empty for the check's own title.
-        same_service: whether what follows must be about a service that the cause names.
+        same_service: whether what follows must be about a service that the cause names; all causes
+            that are found count then.
         services: what the names of all services have (a regular expression) that a container's
             trouble may be about to follow from it.
         unless: what shows that it is not so.
@@ -208,6 +212,11 @@ LINKS = (
         "The running kernel has lost its modules",
     ),
     Link(
+        (Told("engine.configuration", "", _CERTAIN),),
+        (Told("health.engine"), Told("engine.daemon", "failed|inactive|does not|; ")),
+        "The container engine cannot start with its configuration",
+    ),
+    Link(
         (Told("health.engine", "", _CERTAIN), Told("engine.daemon", "", _CERTAIN)),
         (
             # Most that ask the engine are skipped then; disk and files need none.
@@ -224,6 +233,7 @@ LINKS = (
         ),
         "The container engine does not work",
     ),
+    Link((Told("engine.compose", "", _CERTAIN),), (Told("health.compose"),)),
     Link(
         (Told("health.compose"),),
         (
@@ -315,9 +325,14 @@ LINKS = (
         "Rspamd's compiled expressions are of another processor",
         services=_RSPAMD,
     ),
-    # What a log says is why its container ended.
     Link(
-        (Told("health.logs", "^MariaDB|^Redis|^its resolver"),),
+        (Told("engine.api", "", _CERTAIN),),
+        (Told("health.containers", "netfilter"), Told("health.restarts", "netfilter")),
+        services="netfilter",
+    ),
+    # What a log complains of is why its container ended.
+    Link(
+        (Told("health.logs"),),
         (Told("health.containers"), Told("health.restarts"), Told("health.healthy")),
         same_service=True,
     ),
@@ -827,30 +842,12 @@ def _parents(items: list[dict[str, Any]], accepted: set[str]) -> dict[int, int]:
     troubles = [n for n, item in enumerate(items) if item["status"] in _TROUBLE]
     titles: dict[int, str] = {}
     for link in LINKS:
-        cause = _first(link.causes, items, troubles)
-        if cause is None or any(one.matches(item) for one in link.unless for item in items):
+        if any(one.matches(item) for one in link.unless for item in items):
             continue
-        hung = False
-        for number in troubles:
-            if number == cause or number in parents or _root(cause, parents) == number:
-                continue
-            if items[number]["id"] == items[cause]["id"]:
-                continue
-            # Who accepts what opens a relay has not accepted the relay.
-            if items[number]["id"] == "smtp.relay" and items[cause]["id"] in accepted:
-                continue
-            # What nobody could look at is no reason for what is known to be wrong.
-            if items[cause]["status"] == UNKNOWN and items[number]["status"] != UNKNOWN:
-                continue
-            if link.same_service and not _same_service(items[cause], items[number]):
-                continue
-            if link.services and not _only_of(link.services, items[number]):
-                continue
-            if any(one.matches(items[number]) for one in link.seen):
-                parents[number] = cause
-                hung = True
-        if link.title and hung:
-            titles.setdefault(cause, link.title)
+        causes = _causes(link.causes, items, troubles)
+        for cause in causes if link.same_service else causes[:1]:
+            if _explain(link, cause, items, troubles, parents, accepted) and link.title:
+                titles.setdefault(cause, link.title)
     for number in troubles:
         if items[number]["id"] in ("queue.age", "queue.destination", "queue.reasons"):
             kind = _kind(items[number]["observed"]).name
@@ -879,16 +876,49 @@ def _parents(items: list[dict[str, Any]], accepted: set[str]) -> dict[int, int]:
     return parents
 
 
-def _first(
+def _explain(
+    link: Link,
+    cause: int,
+    items: list[dict[str, Any]],
+    troubles: list[int],
+    parents: dict[int, int],
+    accepted: set[str],
+) -> bool:
+    """Hang what follows from a cause under it, and return whether there is any."""
+    hung = False
+    for number in troubles:
+        if number == cause or number in parents or _root(cause, parents) == number:
+            continue
+        if items[number]["id"] == items[cause]["id"]:
+            continue
+        # Who accepts what opens a relay has not accepted the relay.
+        if items[number]["id"] == "smtp.relay" and items[cause]["id"] in accepted:
+            continue
+        # What nobody could look at is no reason for what is known to be wrong.
+        if items[cause]["status"] == UNKNOWN and items[number]["status"] != UNKNOWN:
+            continue
+        if link.same_service and not _same_service(items[cause], items[number]):
+            continue
+        if link.services and not _only_of(link.services, items[number]):
+            continue
+        if any(one.matches(items[number]) for one in link.seen):
+            parents[number] = cause
+            hung = True
+    return hung
+
+
+def _causes(
     causes: tuple[Told, ...], items: list[dict[str, Any]], troubles: list[int]
-) -> int | None:
-    """Return the number of the first cause that is there; known trouble before what is not known."""
-    for statuses in ((FAIL, WARN), (UNKNOWN,)):
-        for told in causes:
-            for number in troubles:
-                if items[number]["status"] in statuses and told.matches(items[number]):
-                    return number
-    return None
+) -> list[int]:
+    """Return the numbers of the causes that are there; known trouble before what is not known."""
+    found = [
+        number
+        for statuses in ((FAIL, WARN), (UNKNOWN,))
+        for told in causes
+        for number in troubles
+        if items[number]["status"] in statuses and told.matches(items[number])
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _services(item: Mapping[str, Any]) -> list[str]:

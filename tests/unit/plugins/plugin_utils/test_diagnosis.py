@@ -569,6 +569,20 @@ TOGETHER = [
         ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
         ("health.healthy", "fail", "redis-mailcow: no output"),
     ),
+    (("engine.configuration", "fail", "no JSON"), ("health.engine", "fail", "no answer")),
+    (
+        ("engine.configuration", "fail", "no JSON"),
+        ("engine.daemon", "fail", "docker.service failed"),
+    ),
+    (("engine.compose", "fail", "1.29.2"), ("health.compose", "fail", "Invalid interpolation")),
+    (
+        ("engine.api", "fail", "API 1.44 and newer, netfilter container 1.58"),
+        ("health.restarts", "fail", "netfilter-mailcow is restarting, exit code 2"),
+    ),
+    (
+        ("health.logs", "warn", "another program puts its rules first (3 lines): netfilter: order"),
+        ("health.restarts", "fail", "netfilter is restarting, exit code 2"),
+    ),
     (
         ("health.logs", "warn", "MariaDB cannot read its log (1 lines): mysql-mailcow: Aria"),
         ("health.restarts", "fail", "mysql-mailcow is restarting, exit code 1 (an error)"),
@@ -620,6 +634,21 @@ TOGETHER = [
 @pytest.mark.parametrize(("cause", "effect"), TOGETHER)
 def test_what_follows_hangs_under_its_cause(seen, cause, effect):
     assert ids(seen(effect, cause)) == [(cause[0], [effect[0]])]
+
+
+def test_each_complaint_of_a_log_explains_its_own_service(seen):
+    given = [
+        ("health.restarts", "fail", "mysql-mailcow is restarting, exit code 1 (an error)"),
+        ("health.logs", "warn", "no certificate was issued (1 lines): acme-mailcow: cannot match"),
+        ("health.logs", "warn", "MariaDB cannot read its log (1 lines): mysql-mailcow: Aria"),
+        ("engine.daemon", "warn", "docker.service is active and disabled"),
+        ("engine.configuration", "fail", "no JSON"),
+    ]
+    found = seen(*given)
+    assert [(item["id"], item["cause"]) for item in found["explained"]] == [
+        ("health.restarts", "health.logs")
+    ]
+    assert [item["observed"][:7] for item in found["findings"] if item["because"]] == ["MariaDB"]
 
 
 # With what was accepted, the play knows that it is wrong.
