@@ -512,7 +512,15 @@ LINKS = (
         (Told("queue.*", "does not run|cannot|not there|no ", _UNSEEN),),
     ),
     Link((Told("blocklist.zones"),), (Told("blocklist.*", "no list says anything"),)),
-    Link((Told("fail2ban.service", "", _CERTAIN),), (Told("fail2ban.*"),)),
+    Link(
+        (Told("fail2ban.service", "", _CERTAIN),),
+        (
+            Told("fail2ban.jail"),
+            Told("fail2ban.kernel"),
+            Told("fail2ban.log"),
+            Told("fail2ban.*", "", _UNSEEN),
+        ),
+    ),
 )
 
 # Where the log tells of a kind of reason; the queue's age is only its consequence.

@@ -509,6 +509,7 @@ APART = [
     (("egress.dns", "warn", "tcp over IPv6: no answer"), ("delivery.local", "fail", "4.4.3")),
     (("clock.synchronised", "fail", "no source"), ("resolver.dnssec", "warn", "does not validate")),
     (("fail2ban.service", "warn", "not started at boot"), ("fail2ban.jail", "fail", "bans nobody")),
+    (("fail2ban.service", "fail", "no server answers"), ("fail2ban.version", "fail", "0.10.2")),
     # An IPv4 client is not taken for the gateway; and the helper is what does that to others.
     (("engine.ipv6_relay", "fail", "held for IPv6"), ("smtp.relay", "fail", RELAYS)),
     (("engine.userland_proxy", "warn", "userland-proxy is false"), ("smtp.relay", "fail", RELAYS)),
@@ -569,6 +570,8 @@ TOGETHER = [
         ("health.logs", "warn", "Redis cannot save (2 lines): redis-mailcow: MISCONF"),
         ("health.healthy", "fail", "redis-mailcow: no output"),
     ),
+    (("fail2ban.service", "fail", "no server answers"), ("fail2ban.kernel", "fail", "no chain")),
+    (("fail2ban.service", "fail", "no server answers"), ("fail2ban.version", "unknown", "")),
     (("engine.configuration", "fail", "no JSON"), ("health.engine", "fail", "no answer")),
     (
         ("engine.configuration", "fail", "no JSON"),
