@@ -134,6 +134,8 @@ _DNS_FAILS = r"DNS did not answer|name resolution|name service error|4\.4\.3|no 
 _REVERSE = r"reverse|PTR|4\.7\.25|5\.7\.25|helo|hostname"
 _LISTED = r"blocklist|blacklist|block list|spamhaus|spamcop|barracuda|dnsbl|listed|reputation"
 _AUTHENTICATION = r"SPF|DKIM|DMARC"
+# A record that allows the addresses of a name.
+_SPF_BY_NAME = r" is \w+(?: by \S+)?: v=spf1.* [+?~-]?(?:{0})(?:[ :/]|$)"
 _CERTIFICATE = r"certificate|cert\.pem|key\.pem|dh\.?params|TLS|SSL"
 _UNUSABLE = r"belong|cannot (be )?read|is no |has no "
 _ITS_OWN = r"issued by itself|self.signed certificate(?! in)"
@@ -147,6 +149,7 @@ _MAIL_SERVICES = (
     r"unbound|resolver"
 )
 _MAIL = r"(?:^|[;,] )[\w.-]*(?:{0})[\w.-]*(?:: |, | is | has no | not yet)".format(_MAIL_SERVICES)
+_WITH_PORTS = r"postfix|smtp|dovecot|nginx|front"
 _READ_CERTIFICATE = r"dovecot|postfix|nginx|front|smtp|imap"
 _RSPAMD = r"rspamd|antispam"
 # How a service says that another one is not there.
@@ -268,15 +271,17 @@ LINKS = (
         (
             Told("ports.public"),
             Told("services.mail_servers"),
-            # What waits for a container without its port was never started.
-            Told("health.containers", r"is created|has no container|in use|allocated"),
+            # It may have taken the port while the container was away.
+            Told("health.containers", r"^(?!.*memory ran out)"),
+            Told("smtp.connect", "no answer in time|too long|it says"),
             Told("smtp.*", "refused|closed|lost|no port answered"),
-            Told("tls.*", "refused|no port|no service showed"),
+            Told("tls.*", "refused|no port|no service showed|it says"),
             Told("queue.*", _RUNS_NOT, _UNSEEN),
             Told("dns.dkim", _RUNS_NOT, _UNSEEN),
             Told("delivery.log", _RUNS_NOT),
         ),
         "Another program has the stack's ports",
+        services=_WITH_PORTS,
     ),
     Link(
         (Told("health.certificate_files"), Told("health.certificate", _UNUSABLE)),
@@ -434,7 +439,8 @@ LINKS = (
         (
             Told("dns.forward_confirmed"),
             Told("dns.mx_target", "has no address"),
-            Told("dns.host_spf", "has no address|not exist"),
+            Told("dns.host_spf", _SPF_BY_NAME.format("a|mx")),
+            Told("dns.spf", _SPF_BY_NAME.format("a|mx")),
             Told("smtp.*", "has no address|not exist"),
             Told("tls.*", "has no address|not exist"),
             Told("health.logs", "certificate was issued"),
@@ -462,7 +468,12 @@ LINKS = (
     ),
     Link(
         (Told("dns.mx"), Told("dns.mx_target")),
-        (Told("delivery.loop"),),
+        (
+            # The same record.
+            Told("dns.mx_target"),
+            Told("dns.spf", _SPF_BY_NAME.format("mx")),
+            Told("delivery.loop"),
+        ),
     ),
     Link(
         (Told("qmail.me"),),

@@ -439,6 +439,15 @@ APART = [
     (("blocklist.address", "fail", "is in zen"), ("blocklist.domain", "fail", "is in dbl")),
     (("dns.address", "fail", "no A record"), ("dns.cname_hostname", "fail", "is an alias of x")),
     (("dns.address", "fail", "no A"), ("dns.mx", "warn", "no MX; mail goes to the address of x")),
+    (
+        ("dns.address", "fail", "no A"),
+        (
+            "dns.spf",
+            "warn",
+            "SPF of a.test for 192.0.2.1 is fail by -all: v=spf1 ip4:192.0.2.9 -all",
+        ),
+    ),
+    (("dns.mx", "warn", "no MX"), ("dns.spf", "warn", "a.test has no SPF record")),
     (("qmail.assign", "warn", "behind the dot"), ("qmail.handlers", "fail", "nobody has its mail")),
     (("qmail.morercpthosts", "fail", "old"), ("qmail.domains", "fail", "mail for it is refused")),
     (("qmail.permissions", "warn", "3 deviate"), ("delivery.local", "fail", "DNS did not answer")),
@@ -448,6 +457,10 @@ APART = [
     ),
     (("engine.daemon", "fail", "docker.service failed"), ("firewall.services", "warn", "ufw")),
     (("health.compose", "fail", "x"), ("health.restarts", "fail", "y is restarting, exit code 1")),
+    (
+        ("ports.public", "fail", "tcp 443 held by nginx"),
+        ("health.containers", "fail", "dovecot-mailcow is exited, exit code 137 (memory ran out)"),
+    ),
     (
         ("ports.public", "fail", "tcp 443 held by nginx"),
         ("health.containers", "fail", "mysql-mailcow is exited, exit code 137 (memory ran out)"),
@@ -625,6 +638,26 @@ TOGETHER = [
     (
         ("egress.dns", "warn", "something in between answers in place of the root name servers"),
         ("health.healthy", "fail", "unbound-mailcow: no output"),
+    ),
+    (
+        ("ports.public", "fail", "tcp 0.0.0.0:25 held by python3"),
+        ("smtp.connect", "fail", "192.0.2.1:25: no answer in time"),
+    ),
+    (
+        ("ports.public", "fail", "tcp 0.0.0.0:25 held by python3"),
+        ("health.containers", "fail", "postfix-mailcow is exited, exit code 0 (ended)"),
+    ),
+    (
+        ("dns.address", "fail", "A of mail.a.test is 192.0.2.9; the server has 192.0.2.1"),
+        ("dns.host_spf", "warn", "SPF of mail.a.test for 192.0.2.1 is fail by -all: v=spf1 a -all"),
+    ),
+    (
+        ("dns.mx", "warn", "MX of a.test is b.test"),
+        ("dns.mx_target", "fail", "MX of a.test is b.test, which has no address"),
+    ),
+    (
+        ("dns.mx", "warn", "MX of a.test is b.test"),
+        ("dns.spf", "warn", "SPF of a.test for 192.0.2.1 is fail by -all: v=spf1 mx -all"),
     ),
     (("dns.cname_hostname", "fail", "an alias"), ("dns.mx_target", "fail", "x, an alias of y")),
     (
