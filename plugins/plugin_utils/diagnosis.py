@@ -138,6 +138,7 @@ _AUTHENTICATION = r"SPF|DKIM|DMARC"
 _SPF_BY_NAME = r" is \w+(?: by \S+)?: v=spf1.* [+?~-]?(?:{0})(?:[ :/]|$)"
 _CERTIFICATE = r"certificate|cert\.pem|key\.pem|dh\.?params|TLS|SSL"
 _UNUSABLE = r"belong|cannot (be )?read|is no |has no "
+_NOT_ISSUED = r"^no certificate was issued|^there is no certificate"
 _ITS_OWN = r"issued by itself|self.signed certificate(?! in)"
 _RUNS_NOT = r"does not run|not running|no service|no container|restarting|refused|exited"
 _RELAYS_BY_IPV6 = r"^(?!.*\d\.\d+:\d+ takes mail).*\]:\d+ takes mail"
@@ -308,6 +309,18 @@ LINKS = (
         "The services cannot use the certificate",
         services=_READ_CERTIFICATE,
     ),
+    # Without a new one, the old one ends, or there is none but the one that a new stack has.
+    Link(
+        (Told("health.logs", _NOT_ISSUED),),
+        (
+            Told("health.certificate", _ITS_OWN + r"|expired|\(-?\d+ days\)"),
+            Told("tls.expiry", "ended|ends"),
+            Told("tls.chain", _ITS_OWN + "|expired"),
+            Told("tls.connect", _CERTIFICATE),
+            Told("smtp.starttls", "does not offer"),
+        ),
+    ),
+    Link((Told("dns.caa", "", (FAIL, WARN)),), (Told("health.logs", _NOT_ISSUED),)),
     Link(
         (Told("health.certificate", _ITS_OWN), Told("tls.chain", _ITS_OWN)),
         (Told("tls.chain"), Told("tls.names"), Told("tls.expiry")),
@@ -443,7 +456,7 @@ LINKS = (
             Told("dns.spf", _SPF_BY_NAME.format("a|mx")),
             Told("smtp.*", "has no address|not exist"),
             Told("tls.*", "has no address|not exist"),
-            Told("health.logs", "certificate was issued"),
+            Told("health.logs", _NOT_ISSUED),
         ),
     ),
     Link((Told("dns.cname_hostname"),), (Told("dns.mx_target", "alias"),)),
@@ -515,7 +528,12 @@ LINKS = (
         ),
     ),
     Link(
-        (Told("tls.connect"),), (Told("tls.*", "no service showed|no port"), Told("smtp.starttls"))
+        (Told("tls.connect"),),
+        (
+            Told("tls.*", "no service showed|no port"),
+            Told("smtp.connect", "TLS failed"),
+            Told("smtp.starttls"),
+        ),
     ),
     Link((Told("delivery.log"),), (Told("delivery.*", "", _UNSEEN),)),
     Link(

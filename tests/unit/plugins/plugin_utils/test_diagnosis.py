@@ -199,6 +199,33 @@ CASES = {
         ],
         [("blocklist.address", ["delivery.reputation", "smtp.destination"])],
     ),
+    "TLS does not begin": (
+        [
+            ("smtp.connect", "fail", "192.0.2.1:465: TLS failed: UNEXPECTED_EOF_WHILE_READING"),
+            ("smtp.starttls", "fail", "192.0.2.1:25: 454 4.7.0 TLS not available"),
+            ("tls.connect", "fail", "smtp 192.0.2.1:25: 454 4.7.0 TLS not available (not_offered)"),
+            ("health.containers", "fail", "memcached-mailcow is exited, exit code 0 (ended)"),
+        ],
+        [("health.containers", []), ("tls.connect", ["smtp.connect", "smtp.starttls"])],
+    ),
+    "no certificate is issued": (
+        [
+            ("tls.expiry", "fail", "imaps: ended on 2026-01-01"),
+            ("tls.chain", "fail", "imaps: certificate has expired"),
+            ("tls.names", "fail", "the certificate of imaps has a.test, and not mail.a.test"),
+            ("health.certificate", "fail", "cert.pem has expired: it was valid until 2026-01-01"),
+            (
+                "health.logs",
+                "warn",
+                "no certificate was issued (2 lines): acme-mailcow: Cannot match your IP",
+            ),
+            ("dns.caa", "warn", "CAA of mail.a.test permits other.example.net"),
+        ],
+        [
+            ("dns.caa", ["health.certificate", "health.logs", "tls.chain", "tls.expiry"]),
+            ("tls.names", []),
+        ],
+    ),
     "a key is not published": (
         [
             ("delivery.reputation", "fail", "1 bounced: no valid SPF, DKIM or DMARC"),
