@@ -24,8 +24,8 @@ positional: _input
 options:
   _input:
     description:
-      - What the tasks registered, by the subject that each looked at. A module that failed is a
-        finding with the status V(unknown), one that was skipped is left out.
+      - What the tasks registered, by the subject or check that each looked at. A module that failed is
+        a finding with the status V(unknown) and that name; one that was skipped is left out.
     type: dict
     required: true
   only:
@@ -39,7 +39,9 @@ options:
     elements: str
     default: []
   accept:
-    description: Checks whose failure is known and accepted, by id or subject. It is V(warn).
+    description:
+      - Checks whose failure is known and accepted, by id or subject. It is V(warn), has no C(fix), and
+        what follows from it makes it no failure again.
     type: list
     elements: str
     default: []
