@@ -19,7 +19,7 @@ def main() -> int:
     remember(HOST)
     run = play(PLAYBOOK, "--check", "--diff")
     assert run.rc == 0, run.output
-    assert run.changed == [FILES, RELAY, ASSIGN, OWNER], run.changed
+    assert run.changed == [FILES, ASSIGN, RELAY, OWNER], run.changed
     assert "@spam.example" in run.output and "192.0.2.0-63:allow" in run.output
     compare(HOST)
     return 0

@@ -37,8 +37,8 @@ CASES = {
         """,
         {
             FILES: [f"{CONTROL}/helohost"],
-            RELAY: [f"{RULES}.cdb"],
             ASSIGN: None,
+            RELAY: [f"{RULES}.cdb"],
             OWNER: None,
         },
         [],
