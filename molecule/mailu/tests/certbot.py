@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the postmaster.mailhost authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates on mail1 as certbot keeps them: files in archive/, links to the newest in live/.
+"""Certificates on mail6 as certbot keeps them: files in archive/, links to the newest in live/.
 
 As a program, ``python certbot.py renew`` issues one.
 """
@@ -11,40 +11,40 @@ import sys
 
 from scenario import on
 
-LIVE = "/etc/letsencrypt/live/mail1.example.test"
-NAMES = ("mail1.example.test", "autoconfig.example.test")
+LIVE = "/etc/letsencrypt/live/mail6.example.test"
+NAMES = ("mail6.example.test", "autoconfig.example.test")
 
 ISSUE = r"""
 set -e
-mkdir -p /etc/letsencrypt/archive/mail1.example.test {live} /root/authority
+mkdir -p /etc/letsencrypt/archive/mail6.example.test {live} /root/authority
 cd /root/authority
 if [ ! -e ca.pem ]; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj '/CN=Authority' \
         -keyout ca.key -out ca.pem 2>/dev/null
 fi
-cd /etc/letsencrypt/archive/mail1.example.test
+cd /etc/letsencrypt/archive/mail6.example.test
 number=$(($(ls privkey*.pem 2>/dev/null | wc -l) + 1))
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=mail1.example.test' \
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj '/CN=mail6.example.test' \
     -keyout privkey$number.pem -out request 2>/dev/null
 printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth\n' '{names}' >extensions
 openssl x509 -req -in request -days {days} -CA /root/authority/ca.pem -CAkey /root/authority/ca.key \
     -CAcreateserial -extfile extensions -out cert$number.pem 2>/dev/null
 cat cert$number.pem /root/authority/ca.pem >fullchain$number.pem
 chmod 600 privkey$number.pem
-ln -sf ../../archive/mail1.example.test/privkey$number.pem {live}/privkey.pem
-ln -sf ../../archive/mail1.example.test/fullchain$number.pem {live}/fullchain.pem
+ln -sf ../../archive/mail6.example.test/privkey$number.pem {live}/privkey.pem
+ln -sf ../../archive/mail6.example.test/fullchain$number.pem {live}/fullchain.pem
 """
 
 
 def renew(days: int = 60, names: tuple[str, ...] = NAMES) -> None:
     """Issue a certificate and lead the links to it, without calling any hook."""
     listed = ",".join(f"DNS:{name}" for name in names)
-    on("mail1", ISSUE.format(live=LIVE, days=days, names=listed))
+    on("mail6", ISSUE.format(live=LIVE, days=days, names=listed))
 
 
 def authority() -> str:
     """The certificate of the authority that issues them, in PEM form."""
-    return on("mail1", "cat /root/authority/ca.pem")
+    return on("mail6", "cat /root/authority/ca.pem")
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["renew"]:

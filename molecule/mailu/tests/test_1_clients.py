@@ -20,7 +20,7 @@ from certbot import authority
 from sandbox.hosts import find
 from scenario import on
 
-HOST, OTHER = find("mail1"), find("mail4")
+HOST, OTHER = find("mail6"), find("mail8")
 ANNA = ("anna@example.test", "correct horse 4711")
 USER = ("user@example.test", "battery staple")
 
@@ -103,7 +103,7 @@ def test_the_daemons_see_who_asks(family):
         client.rcpt("someone@elsewhere.test")
     end = time.monotonic() + 20
     while time.monotonic() < end:
-        if f"[{mine}]" in on("mail1", "journalctl -t mailu-smtp -n 100 -o cat"):
+        if f"[{mine}]" in on("mail6", "journalctl -t mailu-smtp -n 100 -o cat"):
             return
         time.sleep(0.5)
     raise AssertionError(f"{mine} is not in the log of smtp")
@@ -156,24 +156,24 @@ def test_http_goes_to_https():
 
 
 def test_networks_are_as_they_were_asked_for():
-    network = on("mail1", "docker network inspect mailu_default")
+    network = on("mail6", "docker network inspect mailu_default")
     assert '"com.docker.network.driver.mtu": "1400"' in network
     assert '"EnableIPv6": true' in network
-    assert '"EnableIPv6": false' in on("mail4", "docker network inspect mailu_default")
-    held = on("mail4", "ss -Hltn 'sport = :25'").split()
+    assert '"EnableIPv6": false' in on("mail8", "docker network inspect mailu_default")
+    held = on("mail8", "ss -Hltn 'sport = :25'").split()
     assert f"{OTHER.ipv4}:25" in held
     assert not any(word.startswith(("[::]:", "*:", "0.0.0.0:25")) for word in held), held
 
 
 def test_the_value_that_means_what_was_said():
-    settings = on("mail1", "docker compose -f /mailu/docker-compose.yml exec -T smtp env")
+    settings = on("mail6", "docker compose -f /mailu/docker-compose.yml exec -T smtp env")
     assert "DEFER_ON_TLS_ERROR=\n" in settings
     assert "SITENAME=Post of the scenario\n" in settings
 
 
 def test_files_are_for_their_readers_only():
     shown = on(
-        "mail1", "cd /mailu; stat -c '%a %n' mailu.env certs/key.pem docker-compose.yml .env"
+        "mail6", "cd /mailu; stat -c '%a %n' mailu.env certs/key.pem docker-compose.yml .env"
     )
     assert shown.split("\n")[:4] == [
         "600 mailu.env",
@@ -184,9 +184,9 @@ def test_files_are_for_their_readers_only():
 
 
 def test_the_records_to_publish_have_mailus_key():
-    text = (scenario.STATE / "mail1.zone").read_text()
-    key = on("mail1", "openssl rsa -in /mailu/dkim/example.test.dkim.key -pubout 2>/dev/null")
+    text = (scenario.STATE / "mail6.zone").read_text()
+    key = on("mail6", "openssl rsa -in /mailu/dkim/example.test.dkim.key -pubout 2>/dev/null")
     digits = "".join(line for line in key.splitlines() if "---" not in line)
     assert digits in "".join(re.findall(r'"([^"]*)"', text))
-    assert re.search(r"^example\.test\.\s+\d+\s+IN\s+MX\s+10 mail1\.example\.test\.", text, re.M)
+    assert re.search(r"^example\.test\.\s+\d+\s+IN\s+MX\s+10 mail6\.example\.test\.", text, re.M)
     assert "p=quarantine" in text

@@ -57,19 +57,19 @@ def test_healthy_hosts_change_nothing_and_check_mode_foretells_that():
 @pytest.mark.parametrize("number", range(0, len(CASES), 2))
 def test_drift_is_undone(number):
     (here, expected_here), (there, expected_there) = CASES[number : number + 2]
-    on("mail1", here)
-    on("mail4", there)
+    on("mail6", here)
+    on("mail8", there)
     done = run()
     assert done.rc == 0, done.message
-    assert done.changed_on.get("mail1", []) == expected_here
-    assert done.changed_on.get("mail4", []) == expected_there
+    assert done.changed_on.get("mail6", []) == expected_here
+    assert done.changed_on.get("mail8", []) == expected_there
 
 
 @pytest.mark.parametrize("number", range(len(ONE)))
 def test_drift_of_what_only_one_host_has_is_undone(number):
     command, expected = ONE[number]
-    on("mail1", command)
-    done = run(limit="mail1")
+    on("mail6", command)
+    done = run(limit="mail6")
     assert done.rc == 0, done.message
     assert done.changed == expected
 
@@ -77,26 +77,26 @@ def test_drift_of_what_only_one_host_has_is_undone(number):
 def test_and_then_nothing_is_left_to_do():
     done = run()
     assert (done.rc, done.changed) == (0, []), done.message
-    assert on("mail1", "cat /mailu/overrides/nginx/mine.conf") == "# mine\n"
+    assert on("mail6", "cat /mailu/overrides/nginx/mine.conf") == "# mine\n"
 
 
 def test_a_lost_file_is_not_replaced_by_one_with_other_secrets():
-    on("mail4", f"mv {ENV} /root/mailu.env")
+    on("mail8", f"mv {ENV} /root/mailu.env")
     try:
-        done = run(limit="mail4")
+        done = run(limit="mail8")
     finally:
-        on("mail4", f"mv /root/mailu.env {ENV}")
+        on("mail8", f"mv /root/mailu.env {ENV}")
     assert done.failed == ["Refuse to make new secrets for a database that is there"]
     assert done.changed == []
 
 
 def test_a_service_that_does_not_start_is_named_with_its_log():
     broken = "/mailu/overrides/dovecot/dovecot.conf"
-    on("mail4", f"echo 'no_such_setting = 1' > {broken}")
+    on("mail8", f"echo 'no_such_setting = 1' > {broken}")
     try:
-        done = run(limit="mail4", mailu_ready_timeout=15)
+        done = run(limit="mail8", mailu_ready_timeout=15)
     finally:
-        on("mail4", f"rm {broken}")
+        on("mail8", f"rm {broken}")
     # Compose may find it down again, and start it.
     assert done.changed in ([RESTART], [RESTART, START])
     assert done.failed == ["Wait until Mailu answers"]
@@ -104,5 +104,5 @@ def test_a_service_that_does_not_start_is_named_with_its_log():
     assert "no_such_setting" in done.message
     # The file is gone, and that was after the container's start.
     # The engine starts it again and again, and now that is of use.
-    done = run(limit="mail4")
+    done = run(limit="mail8")
     assert done.rc == 0, done.message

@@ -16,7 +16,7 @@ from role import run
 from sandbox.hosts import find
 from scenario import on
 
-HOST = find("mail1")
+HOST = find("mail6")
 FILES = "Compose project and overrides"
 SETTINGS = "Settings in mailu.env"
 START = "Start the stack"
@@ -57,16 +57,16 @@ def test_compose_takes_what_every_choice_leads_to():
     assert len(texts) == 384
     folder = "/tmp/choices"
     payload = json.dumps(chosen).encode().hex()
-    on("mail1", f"mkdir -p {folder}; : > {folder}/all")
+    on("mail6", f"mkdir -p {folder}; : > {folder}/all")
     for begin in range(0, len(payload), 60000):
-        on("mail1", f"printf %s {payload[begin : begin + 60000]} >> {folder}/all")
+        on("mail6", f"printf %s {payload[begin : begin + 60000]} >> {folder}/all")
     on(
-        "mail1",
+        "mail6",
         f"cd {folder}; python3 -c \"import json; [open(str(n), 'w').write(t) for n, t in enumerate("
         "json.loads(bytes.fromhex(open('all').read())))]\"",
     )
     refused = on(
-        "mail1",
+        "mail6",
         f"cd {folder}; for file in $(seq 0 {len(chosen) - 1}); do "
         "docker compose -f $file config -q 2>&1 || echo refused $file; done",
     )
@@ -74,17 +74,17 @@ def test_compose_takes_what_every_choice_leads_to():
 
 
 def test_an_option_that_is_switched_off_takes_its_service_and_its_network_with_it():
-    assert "mailu-webdav-1" in on("mail1", "docker ps")
-    done = run("--check", limit="mail1", mailu_webdav=False)
+    assert "mailu-webdav-1" in on("mail6", "docker ps")
+    done = run("--check", limit="mail6", mailu_webdav=False)
     foretold = done.changed
-    done = run(limit="mail1", mailu_webdav=False)
+    done = run(limit="mail6", mailu_webdav=False)
     assert done.rc == 0, done.message
     removed = "Remove networks of what was switched off"
     assert done.changed == [FILES, SETTINGS, START, removed]
     assert foretold == [FILES, SETTINGS, "Foretell the start"]
-    assert "mailu-webdav-1" not in on("mail1", "docker ps -a")
-    assert "mailu_radicale" not in on("mail1", "docker network ls")
-    done = run(limit="mail1")
+    assert "mailu-webdav-1" not in on("mail6", "docker ps -a")
+    assert "mailu_radicale" not in on("mail6", "docker network ls")
+    done = run(limit="mail6")
     assert (done.rc, done.changed) == (0, [FILES, SETTINGS, START]), done.message
 
 
@@ -102,11 +102,11 @@ def served():
 
 
 def test_a_renewed_certificate_is_taken_over_without_a_restart():
-    before, started = served(), on("mail1", STARTED)
+    before, started = served(), on("mail6", STARTED)
     renew()
     # As certbot calls it.
     on(
-        "mail1",
+        "mail6",
         f"RENEWED_LINEAGE={LIVE} /etc/letsencrypt/renewal-hooks/deploy/mailhost-mailu",
     )
     end = time.monotonic() + 90
@@ -117,22 +117,22 @@ def test_a_renewed_certificate_is_taken_over_without_a_restart():
         time.sleep(1)
     assert len(set(now)) == 1
     assert not set(now) & set(before)
-    assert on("mail1", STARTED) == started
-    assert run(limit="mail1").changed == []
-    assert on("mail1", "test -L /mailu/certs/cert.pem || echo file") == "file\n"
+    assert on("mail6", STARTED) == started
+    assert run(limit="mail6").changed == []
+    assert on("mail6", "test -L /mailu/certs/cert.pem || echo file") == "file\n"
 
 
 def test_a_certificate_that_does_not_serve_is_refused_and_the_old_one_stays():
     before = served()
     renew(names=("other.example.test",))
     try:
-        done = run(limit="mail1")
+        done = run(limit="mail6")
         assert done.failed == ["Copy the certificate"]
-        assert "mail1.example.test" in done.message
+        assert "mail6.example.test" in done.message
         assert served() == before
     finally:
         renew()
-    assert run(limit="mail1").changed == ["Copy the certificate"]
+    assert run(limit="mail6").changed == ["Copy the certificate"]
 
 
 def test_from_one_flavour_of_certificates_to_the_other_and_back():
@@ -142,36 +142,36 @@ def test_from_one_flavour_of_certificates_to_the_other_and_back():
         "mailu_tls_key": "/root/own.key",
     }
     on(
-        "mail4",
+        "mail8",
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 "
-        "-subj /CN=mail4.example.test -addext subjectAltName=DNS:mail4.example.test "
+        "-subj /CN=mail8.example.test -addext subjectAltName=DNS:mail8.example.test "
         "-keyout /root/own.key -out /root/own.pem 2>/dev/null",
     )
-    done = run(limit="mail4", **pair)
+    done = run(limit="mail8", **pair)
     assert done.rc == 0, done.message
     assert done.changed == [SETTINGS, "Copy the certificate", START]
-    context = ssl.create_default_context(cadata=on("mail4", "cat /root/own.pem"))
+    context = ssl.create_default_context(cadata=on("mail8", "cat /root/own.pem"))
     with (
-        socket.create_connection((find("mail4").ipv4, 443), 20) as plain,
-        context.wrap_socket(plain, server_hostname="mail4.example.test") as connection,
+        socket.create_connection((find("mail8").ipv4, 443), 20) as plain,
+        context.wrap_socket(plain, server_hostname="mail8.example.test") as connection,
     ):
         assert connection.getpeercert()
-    done = run(limit="mail4")
+    done = run(limit="mail8")
     assert (done.rc, done.changed) == (0, [SETTINGS, START]), done.message
     # They stay, but another test looks at what happens without them.
-    on("mail4", "rm /mailu/certs/cert.pem /mailu/certs/key.pem")
+    on("mail8", "rm /mailu/certs/cert.pem /mailu/certs/key.pem")
 
 
 def test_the_stack_moves_to_another_network_and_keeps_its_mail():
     mail = "find /mailu/mail -type f -name '[0-9]*' | sort"
-    before = on("mail1", mail)
-    done = run(limit="mail1", mailu_subnet="192.168.207.0/24")
+    before = on("mail6", mail)
+    done = run(limit="mail6", mailu_subnet="192.168.207.0/24")
     assert done.rc == 0, done.message
     assert done.changed == [DOWN, FILES, SETTINGS, START]
-    assert '"192.168.207.0/24"' in on("mail1", "docker network inspect mailu_default")
+    assert '"192.168.207.0/24"' in on("mail6", "docker network inspect mailu_default")
     # Cut off behind "down", with the files as they were: the next run ends what was begun.
-    on("mail1", "cd /mailu && docker compose down")
-    done = run(limit="mail1")
+    on("mail6", "cd /mailu && docker compose down")
+    done = run(limit="mail6")
     assert done.rc == 0, done.message
-    assert '"192.168.203.0/24"' in on("mail1", "docker network inspect mailu_default")
-    assert on("mail1", mail) == before
+    assert '"192.168.203.0/24"' in on("mail6", "docker network inspect mailu_default")
+    assert on("mail6", mail) == before

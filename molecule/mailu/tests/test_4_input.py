@@ -69,14 +69,14 @@ INPUT = {
 
 
 def refused(message, **extra):
-    before = on("mail4", FILES)
-    done = run(limit="mail4", **extra)
+    before = on("mail8", FILES)
+    done = run(limit="mail8", **extra)
     assert done.rc != 0
     assert re.search(message, done.message, re.DOTALL), done.message
     assert done.changed == []
     assert len(done.failed) == 1
     assert "Traceback" not in done.output
-    assert on("mail4", FILES) == before
+    assert on("mail8", FILES) == before
     return done
 
 
@@ -89,14 +89,14 @@ def test_refused_before_anything_is_changed(name):
 
 def test_an_engine_without_packet_filter_rules_is_refused():
     path = "/etc/docker/daemon.json"
-    text = on("mail4", f"cat {path}")
+    text = on("mail8", f"cat {path}")
     broken = json.dumps({**json.loads(text), "iptables": False})
-    on("mail4", f"cp {path} /root/daemon.json; echo '{broken}' > {path}")
+    on("mail8", f"cp {path} /root/daemon.json; echo '{broken}' > {path}")
     try:
         # The engine itself has not read it yet; it would at the next restart.
         refused("engine.iptables: iptables is false in /etc/docker/daemon.json: an open relay")
     finally:
-        on("mail4", f"cp /root/daemon.json {path}")
+        on("mail8", f"cp /root/daemon.json {path}")
 
 
 def test_without_its_own_resolver_the_hosts_must_validate():

@@ -15,11 +15,11 @@ ENV = "/mailu/mailu.env"
 
 def secrets():
     """What nobody may see: of the file, and of the inventory."""
-    pairs = (line.split("=", 1) for line in on("mail1", f"cat {ENV}").splitlines() if "=" in line)
+    pairs = (line.split("=", 1) for line in on("mail6", f"cat {ENV}").splitlines() if "=" in line)
     found = {key: value for key, value in pairs if key in ("SECRET_KEY", "API_TOKEN")}
     data = inventory()
     found["admin"] = data["vars"]["mailu_admin_account"]["password"]
-    found["user"] = data["hosts"]["mail1"]["mailu_import"]["users"][0]["password"]
+    found["user"] = data["hosts"]["mail6"]["mailu_import"]["users"][0]["password"]
     return found
 
 
@@ -27,9 +27,9 @@ def test_the_most_verbose_output_of_a_run_that_uses_them_shows_none():
     hidden = secrets()
     assert len(hidden) == 4
     # Something to hide in a diff, and an account to make anew.
-    on("mail1", f"sed -i s/^API_TOKEN=.*/API_TOKEN=edited-by-hand/ {ENV}")
+    on("mail6", f"sed -i s/^API_TOKEN=.*/API_TOKEN=edited-by-hand/ {ENV}")
     on(
-        "mail1",
+        "mail6",
         "cd /mailu; docker compose exec -T admin flask mailu user-delete -r user@example.test",
     )
     seen = []
@@ -37,12 +37,12 @@ def test_the_most_verbose_output_of_a_run_that_uses_them_shows_none():
 
     def watch():
         while not stop.is_set():
-            seen.append(on("mail1", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"))
+            seen.append(on("mail6", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"))
             time.sleep(0.1)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    done = run("--diff", "-vvvv", limit="mail1")
+    done = run("--diff", "-vvvv", limit="mail6")
     stop.set()
     watcher.join()
     assert done.rc == 0, done.message
@@ -56,5 +56,5 @@ def test_the_most_verbose_output_of_a_run_that_uses_them_shows_none():
 
 
 def test_backups_are_for_root_only():
-    shown = on("mail1", f"stat -c %a {ENV}.*~ /mailu/certs/key.pem.*~")
+    shown = on("mail6", f"stat -c %a {ENV}.*~ /mailu/certs/key.pem.*~")
     assert set(shown.split()) == {"600"}
