@@ -382,7 +382,7 @@ HOSTS = (
     Host("mail3", 13, "debian-13"),
     Host("mail4", 14, "debian-12"),
     Host("mail5", 15, "debian-11"),
-    # For servers without containers, whose scenarios run beside the others.
+    # For scenarios that run beside the others.
     Host("mail6", 16, "debian-13"),
     Host("mail7", 17, "debian-13"),
     Host("mail8", 18, "debian-12"),
