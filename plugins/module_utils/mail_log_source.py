@@ -150,9 +150,12 @@ def _containers(
     from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
 
     found: list[Source] = []
+    known = False
     for entry in host.docker(docker_api.containers_question(project)):
         if entry.get("Labels", {}).get("com.docker.compose.service") not in services:
             continue
+        # A log that says nothing since then is a log all the same.
+        known = True
         identity = entry["Id"]
         data = host.docker("/containers/{0}/json".format(identity))
         name = str(data.get("Name", "")).lstrip("/") or identity
@@ -166,9 +169,9 @@ def _containers(
         begin = [] if since is None else ["--since={0:.0f}".format(since)]
         argv = ["docker", "logs", "--timestamps", *begin, identity]
         found.append(Source(name, host.now(), False, lambda argv=argv: host.output(argv)))
-    if not found:
+    if not known:
         raise HostError(
-            "project {0} has no container with a log among its services {1}".format(
+            "project {0} has no container among its services {1}".format(
                 project, ", ".join(services)
             )
         )

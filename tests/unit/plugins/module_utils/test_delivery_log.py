@@ -377,7 +377,10 @@ class TestSources:
         log = logged(None, {"/d/a1-json.log": entry}, recorded, project="mail")
         assert [source["name"] for source in log.sources] == ["m-postfix-1", "m-smtp-1"]
         assert [e.recipient for e in log.tally.records] == ["f@b.test", "j@b.test"]
-        with pytest.raises(HostError, match="project mail has no container with a log"):
+        # Nothing was written since: that is no error.
+        host = make_host({"/d/a1-json.log": ""}, dict(recorded, now=NOW))
+        assert mail_log_source.find(host, project="mail", services=["postfix-mailcow"]) == []
+        with pytest.raises(HostError, match="project mail has no container among"):
             mail_log_source.find(
                 make_host(None, dict(recorded, now=NOW)), project="mail", services=["x"]
             )
