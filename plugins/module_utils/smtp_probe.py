@@ -369,7 +369,8 @@ def look_at_server(
         addresses, trouble = addresses_of(name, dns)
     places = [(address, port) for address in addresses for port in ports]
     talks = _at_once(
-        lambda place: _talk(name, place[0], place[1], options, refuse_auth, relay_to), places
+        lambda place: _talk_or_again(name, place[0], place[1], options, refuse_auth, relay_to),
+        places,
     )
     names: Mapping[str, tuple[str, ...] | None] = {}
     if dns is not None:
@@ -377,6 +378,20 @@ def look_at_server(
         for address, answer in zip(addresses, asked):
             names[address] = answer.records if answer.known else None
     return Server(name, tuple(talks), names, refuse_auth, trouble)
+
+
+def _talk_or_again(
+    name: str, address: str, port: Port, options: Options, refuse_auth: bool, relay_to: str
+) -> Talk:
+    """Have one conversation; when nothing comes back, try once more.
+
+    After a container was made anew, its neighbours look for it at the old place for some seconds over
+    IPv6 (Docker before 28).
+    """
+    talk = _talk(name, address, port, options, refuse_auth, relay_to)
+    if talk.state == TIMEOUT and talk.code == 0:
+        talk = _talk(name, address, port, options, refuse_auth, relay_to)
+    return talk
 
 
 def _talk(

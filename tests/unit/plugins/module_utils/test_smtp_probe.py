@@ -135,6 +135,22 @@ class TestServer:
         assert "TLS failed" in findings["starttls"].observed
         assert server.talks[0].features_tls is None
 
+    def test_one_lost_packet_is_no_trouble(self):
+        tries = []
+
+        class Deaf(mail_servers.Smtp):
+            """Does not answer those who come first."""
+
+            def talk(self, stream):
+                tries.append(stream)
+                if len(tries) == 1:
+                    stream.recv(1)
+                else:
+                    super().talk(stream)
+
+        findings, _server = look_at(Deaf())
+        assert (findings["connect"].status, len(tries)) == ("ok", 2)
+
     def test_an_open_relay_is_told_with_its_evidence(self):
         findings, _server = look_at(mail_servers.Smtp(relay="250 2.1.5 Ok"))
         observed = findings["relay"].observed
