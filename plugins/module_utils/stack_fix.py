@@ -9,6 +9,7 @@ kernel parameters, then containers, each of which is touched once.
 from __future__ import annotations
 
 import re
+import time
 from typing import Any, Iterable, Mapping, NamedTuple
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import (
@@ -35,6 +36,10 @@ SYSCTL_PATH = "/etc/sysctl.d/61-mailhost-doctor.conf"
 PEM, PRIVATE_KEY = b"-----BEGIN ", b"PRIVATE KEY-----"
 
 _TIMEOUT = 300.0
+# A service that another one waits for may need a while until it is well again, such as a resolver after
+# net.ipv4.ip_forward was 0; Compose gives up at once, with containers that are made and not started.
+_PATIENCE = 180.0
+_PAUSE = 10.0
 
 
 class StackFixError(Exception):
@@ -252,7 +257,12 @@ def apply(host: Host, planned: Plan, project_src: str) -> list[str]:
 
 
 def _compose(host: Host, argv: list[str], project_src: str) -> None:
-    done = host.run(argv, timeout=_TIMEOUT, cwd=project_src)
-    if done.rc != 0:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        done = host.run(argv, timeout=_TIMEOUT, cwd=project_src)
+        if done.rc == 0:
+            return
         said = (done.stderr or done.stdout).strip().splitlines() or ["no reason was given"]
-        raise StackFixError("{0}: {1}".format(" ".join(argv), said[-1]))
+        if not said[-1].endswith("is unhealthy") or time.monotonic() > end:
+            raise StackFixError("{0}: {1}".format(" ".join(argv), said[-1]))
+        time.sleep(_PAUSE)

@@ -209,3 +209,27 @@ def test_a_line_of_before_is_not_lowered(host, tmp_path):
     fix = {"kind": "sysctl", "name": "fs.inotify.max_user_instances", "value": "1024"}
     apply(host, stack_fix.plan(host, [fix]))
     assert "fs.inotify.max_user_instances = 4096" in own.read_text()
+
+
+@pytest.mark.parametrize(("patience", "runs"), [(60, 3), (-1, 1)])
+def test_a_service_that_is_not_well_yet_is_waited_for(host, monkeypatch, patience, runs):
+    monkeypatch.setattr(stack_fix, "_PATIENCE", patience)
+    monkeypatch.setattr(stack_fix, "_PAUSE", 0)
+    done, run = [], host.run
+
+    def running(argv, **options):
+        done.append(argv)
+        if argv[:2] == ["docker", "compose"] and len(done) < 3:
+            said = "Container unbound-1  Error\ndependency failed to start: container unbound-1 is unhealthy"
+            return run(argv, **options)._replace(rc=1, stderr=said)
+        return run(argv, **options)
+
+    monkeypatch.setattr(host, "run", running)
+    planned = stack_fix.plan(host, [RECREATE])
+    done.clear()
+    if runs == 1:
+        with pytest.raises(StackFixError, match="unbound-1 is unhealthy"):
+            stack_fix.apply(host, planned, ROOT)
+    else:
+        stack_fix.apply(host, planned, ROOT)
+    assert len(done) == runs
