@@ -136,11 +136,11 @@ def _roles() -> list[str]:
 
 
 def _platforms(role: str) -> list[tuple[str, str]] | None:
-    """Return what a role says it is written for; None when it makes no difference."""
+    """Return what a role says it is written for; None for any Linux."""
     path = ROOT / "roles" / role / "meta" / "main.yml"
-    if not path.exists():
-        return None
     found = yaml.safe_load(path.read_text(encoding="utf-8"))["galaxy_info"]["platforms"]
+    if found == [{"name": "GenericLinux", "versions": ["all"]}]:
+        return None
     return [(item["name"], ", ".join(item["versions"])) for item in found]
 
 
