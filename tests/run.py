@@ -387,7 +387,7 @@ def target_unit_steps() -> Iterator[Step]:
 # What a user of the collection needs, and therefore all that is in the tarball.
 SHIPPED = {
     "CHANGELOG.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md",
-    "changelogs", "docs", "meta", "playbooks", "plugins", "requirements.yml", "roles",
+    "SECURITY.md", "changelogs", "docs", "meta", "playbooks", "plugins", "requirements.yml", "roles",
 }  # fmt: skip
 
 

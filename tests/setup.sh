@@ -116,7 +116,7 @@ make_venv() {
     rm -rf "$VENV"
     "$python" -m venv "$VENV" || return
     "$VENV/bin/python" -m pip install -c requirements/constraints.txt \
-        -r "requirements/core-$core.txt" -r requirements/controller.txt
+        -r "requirements/core-$core.txt" -r meta/ee-requirements.txt
 }
 
 # The bundle is one zip of half a gigabyte unpacked; only the folders named in
@@ -165,7 +165,7 @@ done_before() {
 
 python_environment() {
     choose_python
-    want=$(stamp requirements/constraints.txt "requirements/core-$core.txt" requirements/controller.txt)
+    want=$(stamp requirements/constraints.txt "requirements/core-$core.txt" meta/ee-requirements.txt)
     if ! done_before venv "$want" || ! [ -x "$VENV/bin/ansible-playbook" ]; then
         # Debian splits the standard library: without this package no environment.
         if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then

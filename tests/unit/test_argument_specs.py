@@ -23,6 +23,13 @@ def entry_points(role):
     return yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
 
 
+def in_words(spec, value):
+    """Whether a default cannot stand in the specs: to antsibull-docs an expression is no number and no
+    dictionary.
+    """
+    return spec.get("type") in ("int", "dict") and str(value).startswith("{{")
+
+
 @each_role
 def test_each_option_has_its_default_and_the_reverse(role):
     defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text(encoding="utf-8"))
@@ -34,7 +41,11 @@ def test_each_option_has_its_default_and_the_reverse(role):
             for option, spec in options.items()
             if not spec.get("required")
         }
-        assert wanted == defaults, f"entry point {name}"
+        said = {
+            option: None if in_words(options.get(option, {}), value) else value
+            for option, value in defaults.items()
+        }
+        assert wanted == said, f"entry point {name}"
 
 
 @each_role
