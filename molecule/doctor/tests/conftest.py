@@ -6,7 +6,7 @@ from __future__ import annotations
 import concurrent.futures
 
 import pytest
-from doctor_hosts import HOSTS, MAILCOW, RECORDS, cases, go_through, look, on
+from doctor_hosts import HOSTS, MAILCOW, RECORDS, cases, go_through, look, on, wait
 from sandbox import sandbox
 
 
@@ -15,6 +15,7 @@ def world():
     """The world's DNS knows the domains of both hosts."""
     for (name, kind), values in RECORDS.items():
         sandbox.record(name, kind, values)
+    wait("mail1")
     # A destination that does not answer is given up soon.
     on(
         "mail1",

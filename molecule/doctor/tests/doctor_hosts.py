@@ -36,6 +36,26 @@ LOG = {
     "mail4": "journalctl --quiet --output=cat --since=@{1} SYSLOG_FACILITY=2",
 }
 
+# A server that was started again needs a moment.
+ANSWERS = """python3 - <<'END'
+import socket, ssl, time
+end = time.time() + 120
+for port in (25, 587, 465, 993, 443):
+    while True:
+        try:
+            with socket.create_connection(("<ipv4>", port), 5) as stream:
+                if port in (25, 587) and stream.recv(3) != b"220":
+                    raise OSError("no greeting")
+                if port not in (25, 587):
+                    ssl._create_unverified_context().wrap_socket(stream)
+            break
+        except OSError:
+            if time.time() > end:
+                raise
+            time.sleep(0.2)
+END
+"""
+
 
 @dataclass
 class Case:
@@ -141,6 +161,11 @@ def look(name: str, report: str, *arguments: str, **extra: object) -> tuple[dict
     return json.loads(path.read_text(encoding="utf-8"))["diagnosis"], run
 
 
+def wait(name: str) -> None:
+    """Wait until the services of a mailcow answer."""
+    on(name, filled(ANSWERS, name))
+
+
 def now() -> str:
     """The time, for doctor_since."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S")
@@ -198,6 +223,8 @@ def mend(case: Case) -> None:
     name = case.host
     if case.mends:
         on(name, filled(case.mends, name), check=False)
+        if name == "mail1":
+            wait(name)
     if case.sends:
         forget(name)
     for record, kind, *_values in case.records:
