@@ -93,7 +93,15 @@ def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **en
         "LC_ALL": "C.UTF-8",
         **env,
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # An input of its own: Ansible refuses one that an ssh beside it has made non-blocking.
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     run = Run(done.returncode, done.stdout + done.stderr)
     begin = done.stdout.find("{\n")
     try:
@@ -129,7 +137,13 @@ def on(host: str, command: str, check: bool = True) -> str:
     Raises:
         ScenarioError: it failed, and ``check`` is set.
     """
-    done = subprocess.run(ssh(find(host), command), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ssh(find(host), command),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if check and done.returncode != 0:
         raise ScenarioError(f"{host}: {command}: {done.stderr or done.stdout}")
     return done.stdout
