@@ -383,14 +383,15 @@ def look_at_server(
 def _talk_or_again(
     name: str, address: str, port: Port, options: Options, refuse_auth: bool, relay_to: str
 ) -> Talk:
-    """Have one conversation; when nothing comes back, try once more.
+    """Have one conversation; when nothing comes back, try once more, for twice the time.
 
-    After a container was made anew, its neighbours look for it at the old place for some seconds over
-    IPv6 (Docker before 28).
+    After a container was made anew, its neighbours send to its old address of the link layer for eight
+    seconds over IPv6 (Docker before 28; RFC 4861, 10: five seconds of delay and three probes).
     """
     talk = _talk(name, address, port, options, refuse_auth, relay_to)
     if talk.state == TIMEOUT and talk.code == 0:
-        talk = _talk(name, address, port, options, refuse_auth, relay_to)
+        patient = options._replace(timeout=2 * options.timeout)
+        talk = _talk(name, address, port, patient, refuse_auth, relay_to)
     return talk
 
 
