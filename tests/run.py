@@ -39,7 +39,7 @@ HOME = BUILD / "home"
 COLLECTIONS = BUILD / "collections"
 INVENTORY = BUILD / "sandbox" / "inventory.yml"
 # All steps together; a run that hangs must end by itself.
-LIMIT_SECONDS = 75 * 60
+LIMIT_SECONDS = 80 * 60
 TAIL_LINES = 40
 # Scenarios that look at what happens within seconds. They come last, when nothing else runs.
 TIMED = ("fail2ban", "firewall")
