@@ -9,11 +9,12 @@ Run it in the checkout, with the directory above ``ansible_collections`` on PYTH
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import finding, stack
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue, need
+from doc_page import table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "checks.md"
 
@@ -56,7 +57,7 @@ def render() -> str:
     """Return the page."""
     parts = [
         INTRODUCTION,
-        *_table(
+        *table(
             ("Status", "Meaning"),
             ((f"`{status}`", STATUS[status]) for status in finding.STATUSES),
         ),
@@ -74,7 +75,7 @@ def render() -> str:
         "",
         "## What cannot be seen from the host",
         "",
-        *_table(("What", "Why", "Where to look instead"), catalogue.ELSEWHERE),
+        *table(("What", "Why", "Where to look instead"), catalogue.ELSEWHERE),
     ]
     for name in stack.names():
         parts += ["", *_stack(name)]
@@ -119,9 +120,9 @@ def _stack(name: str) -> list[str]:
     return [
         f"## What {data['title']} needs",
         "",
-        *_table(("What", "Needed"), rows),
+        *table(("What", "Needed"), rows),
         "",
-        *_table(("Port of", "Default", "Variable (`preflight_config`)", "Offered to"), ports),
+        *table(("Port of", "Default", "Variable (`preflight_config`)", "Offered to"), ports),
         "",
         *_plan(data),
         *_outgoing(demands),
@@ -169,7 +170,7 @@ def _plan(data: dict) -> list[str]:
             f"up to the number of SOGo workers (`sogo_workers`, {sizes['sogo_workers']}).",
             "",
         ]
-    return [*_table(head, rows), "", *notes]
+    return [*table(head, rows), "", *notes]
 
 
 def _outgoing(demands: need.Need) -> list[str]:
@@ -180,13 +181,7 @@ def _outgoing(demands: need.Need) -> list[str]:
         rows.append((row["host"], place, row["level"], f"`egress.{row['group']}`"))
     if not rows:
         return []
-    return [*_table(("Connects to", "Port", "Need", "Check"), rows), ""]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
+    return [*table(("Connects to", "Port", "Need", "Check"), rows), ""]
 
 
 if __name__ == "__main__":

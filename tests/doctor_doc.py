@@ -10,37 +10,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+from doc_page import table, with_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "doctor.md"
 ROWS = ROOT / "molecule" / "doctor" / "tests" / "rows.yml"
-BEGIN = "<!-- rows -->\n"
-END = "<!-- /rows -->\n"
-
-
-def table() -> str:
-    """Return the illnesses as a table, in the order of the rows."""
-    lines = [
-        "| What is wrong | Named first | As | Case |",
-        "| --- | --- | --- | --- |",
-    ]
-    for row in yaml.safe_load(ROWS.read_text(encoding="utf-8")):
-        cells = (
-            row["ill"],
-            f"`{row['first']}`",
-            f"`{row.get('status', 'fail')}`",
-            f"`{row['id']}`",
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def pages() -> dict[Path, str]:
-    """Return the text of the page by its path."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _begin, rest = text.partition(BEGIN)
-    _table, _end, after = rest.partition(END)
-    return {PAGE: before + BEGIN + "\n" + table() + "\n" + END + after}
+    """Return the text of the page by its path: the illnesses in the order of the rows."""
+    illnesses = (
+        (row["ill"], f"`{row['first']}`", f"`{row.get('status', 'fail')}`", f"`{row['id']}`")
+        for row in yaml.safe_load(ROWS.read_text(encoding="utf-8"))
+    )
+    lines = table(("What is wrong", "Named first", "As", "Case"), illnesses)
+    return {PAGE: with_table(PAGE, "<!-- rows -->", lines, "<!-- /rows -->")}
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ Run by "make docs".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cores
 import yaml
+from doc_page import table
 from sandbox import data
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,12 +75,12 @@ def render() -> str:
     return "\n".join(
         [
             BEGIN,
-            *_table(
+            *table(
                 ("ansible-core", "Python of the controller", "Python of managed hosts", "Tests"),
                 map(_core, cores.CORES),
             ),
             PYTHON.format(oldest=cores.text(min(core.target[0] for core in cores.CORES))),
-            *_table(("Scenario", "What happens", "Debian"), map(_scenario, SCENARIOS)),
+            *table(("Scenario", "What happens", "Debian"), map(_scenario, SCENARIOS)),
             ROLES_BEGIN.format(not_run=NOT_RUN),
             *_roles(),
             END.format(
@@ -132,7 +133,7 @@ def _roles() -> list[str]:
         for item in others:
             cells.append(NOT_RUN if platforms is None or item in platforms else "–")
         rows.append((f"`{role}`", *cells))
-    return _table([*head, *(f"{name} {versions}" for name, versions in others)], rows)
+    return table([*head, *(f"{name} {versions}" for name, versions in others)], rows)
 
 
 def _platforms(role: str) -> list[tuple[str, str]] | None:
@@ -245,12 +246,6 @@ def _list(names: Sequence[str], quote: str = "`") -> str:
     """Return names as "a, b and c"."""
     quoted = [f"{quote}{name}{quote}" for name in names]
     return " and ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
 if __name__ == "__main__":

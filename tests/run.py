@@ -41,6 +41,7 @@ INVENTORY = BUILD / "sandbox" / "inventory.yml"
 # All steps together; a run that hangs must end by itself.
 LIMIT_SECONDS = 80 * 60
 TAIL_LINES = 40
+MOST_COLUMNS = 300
 # Scenarios that look at what happens within seconds. They come last, when nothing else runs.
 TIMED = ("fail2ban", "firewall")
 # Scenarios with hosts that no other has: they run beside the others.
@@ -55,12 +56,15 @@ class StepError(Exception):
 
 @dataclasses.dataclass
 class Count:
-    """How many tests of a step passed, failed, and were skipped with which words."""
+    """How many tests of a step passed, failed, and were skipped with which words; and a line about
+    each that failed, as far as the log names them.
+    """
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
     note: str = ""
+    failures: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         words = [f"{self.passed} passed, {self.failed} failed"]
@@ -586,6 +590,12 @@ def all_steps() -> Iterator[Step]:
         yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane=lane)
 
 
+def failures(text: str) -> list[str]:
+    """Return what a log says of the tests of pytest that failed, each once and on a line."""
+    found = re.findall(r"\b(?:FAILED|ERROR) \S+::[^\"\n]+", text)
+    return [line[:MOST_COLUMNS] for line in dict.fromkeys(found)]
+
+
 def perform(step: Step) -> Count:
     """Run one step, print its line and, if it failed, the end of its log."""
     begin = time.monotonic()
@@ -597,6 +607,9 @@ def perform(step: Step) -> Count:
         count = Count(failed=1)
         problem = str(error)
         log.say(problem)
+    if count.failed:
+        named = failures(log.text()) or [problem or f"see {log.path.relative_to(ROOT)}"]
+        count.failures = [f"{step.name}: {line}" for line in named]
     with PRINTING:
         print(f"{step.name:<24}{time.monotonic() - begin:7.1f} s  {count}", flush=True)
         if count.failed and not INTERRUPTED.is_set():
@@ -655,6 +668,9 @@ def main(arguments: list[str]) -> int:
         total.passed += count.passed
         total.failed += count.failed
         total.skipped += count.skipped
+        total.failures += count.failures
+    # Where a reader looks first; the ends of the logs are far above.
+    print("".join(f"{line}\n" for line in total.failures), end="")
     print(total)
     return 1 if total.failed else 0
 
