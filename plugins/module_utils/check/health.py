@@ -640,6 +640,19 @@ def _file_command(entry: dict[str, Any]) -> str:
     return "install -m {mode} {target} {path}".format(**entry)
 
 
+def _new_certificate(seen: Seen) -> str:
+    """Return how to come to another certificate."""
+    data = seen.stack["health"]["certificate"]
+    issuer, switched_off = data["issuer"]
+    if issuer and seen.value(switched_off).lower() not in ("y", "yes"):
+        return "{0} gets one by itself, minutes after the first start. What keeps it from that: {1}".format(
+            issuer, seen.command("logs --tail=50 " + issuer)
+        )
+    return "Get a new one, copy it there with its key, and restart: {0}".format(
+        seen.command("restart " + " ".join(data["readers"]))
+    )
+
+
 def certificate_pair(seen: Seen, _need: Any) -> list[Finding]:
     """Read the certificate and the key that containers are given.
 
@@ -659,9 +672,7 @@ def certificate_pair(seen: Seen, _need: Any) -> list[Finding]:
         fix = "See health.certificate_files."
         return [answer(SKIP, "containers do not see the files", required, fix)]
     host = seen.host
-    fix = "Get a new one, copy it there with its key, and restart: {0}".format(
-        seen.command("restart " + " ".join(seen.stack["health"]["certificate"]["readers"]))
-    )
+    fix = _new_certificate(seen)
     try:
         chain = certificate.read_chain(
             host, paths["certificate"], host.read_bytes(paths["certificate"]) or b""

@@ -570,6 +570,8 @@ STACK = {
             "readers": ["postfix-mailcow", "dovecot-mailcow", "nginx-mailcow"],
             # acme-mailcow puts them there, and takes links for its own.
             "flavours": ("", ()),
+            # This container gets one, unless this key says y.
+            "issuer": ("acme-mailcow", "SKIP_LETS_ENCRYPT"),
         },
         # Whom Postfix needs for each mail.
         "connections": {

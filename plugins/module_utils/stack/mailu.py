@@ -733,6 +733,8 @@ STACK = {
             "readers": ["front"],
             # Without one it is the first of these. With the others it makes its own, or has none.
             "flavours": ("TLS_FLAVOR", ("cert", "mail")),
+            # With these flavours nobody gets one.
+            "issuer": ("", ""),
         },
         "connections": {
             "service": "smtp",

@@ -686,6 +686,18 @@ def test_a_certificate_that_does_not_serve(stack, judge, pair, made, status, obs
     assert observed in bad["health.certificate"].observed
 
 
+@pytest.mark.parametrize(
+    ("skip", "fix"),
+    [("n", "docker compose logs --tail=50 acme-mailcow"), ("y", "Get a new one, copy it there")],
+)
+def test_who_gets_the_next_certificate(stack, judge, pair, skip, fix):
+    """mailcow's own container does, unless that is switched off."""
+    stack.files[SSL + "/cert.pem"], stack.files[SSL + "/key.pem"] = pair(own=True)
+    stack.conf = stack.conf.replace("SKIP_LETS_ENCRYPT=n", "SKIP_LETS_ENCRYPT=" + skip)
+    bad, _fixes, _all = judge()
+    assert fix in bad["health.certificate"].fix
+
+
 def test_an_expired_certificate(stack, judge, monkeypatch):
     monkeypatch.setattr(Stack, "now", Stack.now + 91 * DAY)
     bad, _fixes, _all = judge()
