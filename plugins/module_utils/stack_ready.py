@@ -329,7 +329,8 @@ def wait(
     Args:
         host: where the stack is.
         stack: its data, see ``stack.get``.
-        params: ``path``, ``timeout`` and ``stable_for`` (seconds), ``log_lines``.
+        params: ``path``, ``timeout`` and ``stable_for`` (seconds), ``log_lines``; ``project``, the
+            name of the Compose project where it is not the one of the configuration file.
         api: the engine to ask.
         sleep: how to wait some seconds.
 
@@ -342,10 +343,11 @@ def wait(
     """
     api = api or DockerApi()
     settings = read_settings(host, stack, params["path"])
+    project = params.get("project") or settings["project"]
     start = host.now()
     while True:
         try:
-            containers = api.containers(settings["project"])
+            containers = api.containers(project)
         except DockerError as error:
             raise NotReadyError(str(error)) from error
         findings, culprits = examine(

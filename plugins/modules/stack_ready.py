@@ -33,6 +33,12 @@ options:
       - Directory of the Compose project, with the stack's configuration file.
     type: path
     required: true
+  project:
+    description:
+      - Name of the Compose project, where the stack was started with another one than its
+        configuration file says (C(docker compose -p)); empty for that of the file.
+    type: str
+    default: ''
   timeout:
     description:
       - Seconds to wait at the most; V(0) looks once. A virus scanner that loads its signatures for
@@ -142,6 +148,7 @@ def main() -> None:
         argument_spec={
             "stack": {"type": "str", "required": True, "choices": stack.names("services")},
             "path": {"type": "path", "required": True},
+            "project": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 900},
             "stable_for": {"type": "int", "default": 20},
             "log_lines": {"type": "int", "default": 10},

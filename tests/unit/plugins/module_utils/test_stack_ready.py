@@ -152,11 +152,12 @@ def test_the_smtp_banner_carries_the_name(speak, line, status):
 class Api:
     """An engine whose containers are given for each time it is asked."""
 
-    def __init__(self, *rounds):
+    def __init__(self, *rounds, project="mailcowdockerized"):
         self.rounds = list(rounds)
+        self.project = project
 
     def containers(self, project):
-        assert project == "mailcowdockerized"
+        assert project == self.project
         answer = self.rounds.pop(0) if len(self.rounds) > 1 else self.rounds[0]
         if isinstance(answer, Exception):
             raise answer
@@ -206,6 +207,12 @@ def test_ports_are_asked_once_all_services_run(tree):
     assert status["smtp.banner"] == status["imap.greeting"] == "ok"
     assert status["https.answer"] == "fail"
     assert result["msg"].count("\n- ") == 1
+
+
+def test_a_project_that_was_started_with_another_name(tree):
+    api = Api([container("a"), container("b")], project="other")
+    result = stack_ready.wait(tree(), MAILCOW, dict(PARAMS, project="other"), api)
+    assert result["findings"][0]["status"] == "ok"
 
 
 def test_it_looks_again_until_the_time_is_over(tree, monkeypatch):
