@@ -9,8 +9,8 @@ Each step is one line with what it counted and its time; its output is in
 .build/log/STEP.log, and the end of it is shown when the step fails. STEP names
 one step or, with a trailing *, several. The last line is the sum of all steps.
 
-Steps with sandbox hosts wait most of the time. They run one after the other,
-beside the steps that need this machine only.
+Steps with sandbox hosts wait most of the time. They run one after the other, in two
+rows where they have hosts of their own, beside the steps that need this machine only.
 """
 
 from __future__ import annotations
@@ -586,7 +586,7 @@ def all_steps() -> Iterator[Step]:
     yield Step("sandbox", sandbox, lane="hosts")
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     for name in sorted(names, key=lambda name: (name in TIMED, name)):
-        lane = "machine" if name in BESIDE else "hosts"
+        lane = "beside" if name in BESIDE else "hosts"
         yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane=lane)
 
 
