@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import time
 from datetime import datetime, timezone
 
@@ -22,6 +21,7 @@ from ansible_collections.postmaster.mailhost.plugins.module_utils.docker_api imp
 )
 from ansible_collections.postmaster.mailhost.plugins.module_utils.finding import Finding
 from ansible_collections.postmaster.mailhost.plugins.module_utils.host import Host
+from ansible_collections.postmaster.mailhost.plugins.module_utils.smtp_client import plain_context
 from ansible_collections.postmaster.mailhost.plugins.module_utils.stack.config import binding
 
 # postscreen lets a stranger wait 6 s for its banner (postscreen_greet_wait).
@@ -214,20 +214,13 @@ def first_line(address: str, port: int, timeout: float = PROBE_TIMEOUT, tls_name
     with socket.create_connection((address, port), timeout) as connection:
         if not tls_name:
             return _line(connection)
-        with _lenient().wrap_socket(connection, server_hostname=tls_name) as protected:
+        # That of the first start is self-signed.
+        with plain_context().wrap_socket(connection, server_hostname=tls_name) as protected:
             return _line(protected)
 
 
 def _line(connection: socket.socket) -> str:
     return connection.makefile("rb").readline(1024).decode("utf-8", "replace").rstrip("\r\n")
-
-
-def _lenient() -> ssl.SSLContext:
-    """TLS that takes every certificate: that of the first start is self-signed."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def https_status(address: str, port: int, hostname: str, timeout: float = PROBE_TIMEOUT) -> str:
@@ -246,7 +239,7 @@ def https_status(address: str, port: int, hostname: str, timeout: float = PROBE_
     """
     request = "GET / HTTP/1.1\r\nHost: {0}\r\nConnection: close\r\n\r\n".format(hostname)
     plain = socket.create_connection((address, port), timeout)
-    with plain, _lenient().wrap_socket(plain, server_hostname=hostname) as connection:
+    with plain, plain_context().wrap_socket(plain, server_hostname=hostname) as connection:
         connection.sendall(request.encode("ascii"))
         return _line(connection)
 
