@@ -25,7 +25,7 @@ help:
 	@echo 'make site                 stand up the sandbox host $(HOST) with playbooks/site.yml'
 	@echo 'make site INVENTORY=path  the same playbook on your servers [LIMIT=pattern] [ARGS="--check --diff"]'
 	@echo 'make preflight            can the host be a mail host? [INVENTORY=path] [LIMIT=pattern] [ARGS=...]'
-	@echo 'make test                 every test: about 45 minutes on two cores'
+	@echo 'make test                 every test: about an hour on two cores'
 	@echo 'make check                the quick part: lint and unit tests'
 	@echo 'make docs                 write what is generated: the READMEs of the roles, tables in docs/'
 	@echo 'make shell HOST=mail1     a root shell on a sandbox host'

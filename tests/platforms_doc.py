@@ -40,7 +40,7 @@ This page is made by `tests/platforms_doc.py`.
 PYTHON = """
 *all*: every test is run with it; it is the line that `make` takes for the Python that it finds. *sanity*:
 `ansible-test sanity` only. On managed hosts the modules need nothing but Python's standard library; their
-unit tests are run on every Python from {oldest} on.
+unit tests are run on {oldest}, on the newest Python that is found, and on one between.
 
 ## Scenarios
 

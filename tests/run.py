@@ -9,8 +9,8 @@ Each step is one line with what it counted and its time; its output is in
 .build/log/STEP.log, and the end of it is shown when the step fails. STEP names
 one step or, with a trailing *, several. The last line is the sum of all steps.
 
-Steps with sandbox hosts wait most of the time. They run one after the other, in two
-rows where they have hosts of their own, beside the steps that need this machine only.
+Steps with sandbox hosts run one after the other, beside the steps that need this machine
+only. Those with hosts of their own follow the latter: two rows, as two cores are busy then.
 """
 
 from __future__ import annotations
@@ -369,21 +369,21 @@ def target_units(log: Log, python: Path, core: Core) -> Count:
 
 
 def target_unit_steps() -> Iterator[Step]:
-    """One step for each Python of managed hosts that is on this machine."""
+    """A step each for the oldest and the newest Python of managed hosts on this machine.
+
+    The step "unit" has one between them, and "sanity" compiles and imports on all.
+    """
     found = cores.pythons()
-    here = cores.python_of(VENV)
     in_use = cores.core_in_use()
-    for version, python in found.items():
-        if version == here:
-            continue
-        fit = [
-            core
-            for core in (in_use, *reversed(cores.CORES))
-            if core.target[0] <= version <= core.target[1] and cores.controller_for(core, found)
-        ]
-        if fit:
-            name = f"unit-python{cores.text(version)}"
-            yield Step(name, lambda log, p=python, c=fit[0]: target_units(log, p, c))
+    fit = {
+        version: core
+        for version in found
+        for core in (*cores.CORES, in_use)
+        if core.target[0] <= version <= core.target[1] and cores.controller_for(core, found)
+    }
+    for version in sorted({min(fit), max(fit)} - {cores.python_of(VENV)} if fit else ()):
+        name = f"unit-python{cores.text(version)}"
+        yield Step(name, lambda log, p=found[version], c=fit[version]: target_units(log, p, c))
 
 
 # --- the collection as a user gets it -----------------------------------------------
@@ -570,7 +570,8 @@ def check_steps() -> Iterator[Step]:
     )
     yield Step("yamllint", lambda log: lint(log, "yamllint", "--strict", "."))
     yield Step("shellcheck", lambda log: log.passes(["shellcheck", *shell_scripts()]))
-    yield Step("ansible-lint", lambda log: lint(log, "ansible-lint"))
+    # As long as the unit tests, and beside them.
+    yield Step("ansible-lint", lambda log: lint(log, "ansible-lint"), lane="lint")
     yield Step("changelog", lambda log: lint(log, "antsibull-changelog", "lint"))
     yield Step("unit", unit)
 
@@ -586,7 +587,7 @@ def all_steps() -> Iterator[Step]:
     yield Step("sandbox", sandbox, lane="hosts")
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     for name in sorted(names, key=lambda name: (name in TIMED, name)):
-        lane = "beside" if name in BESIDE else "hosts"
+        lane = "machine" if name in BESIDE else "hosts"
         yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane=lane)
 
 
