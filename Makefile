@@ -16,18 +16,23 @@ export ANSIBLE_CONFIG
 export LC_ALL = C.UTF-8
 
 # A play without hosts would end with success, and nothing would have been done.
-site preflight: export ANSIBLE_HOST_PATTERN_MISMATCH = error
+site preflight doctor: export ANSIBLE_HOST_PATTERN_MISMATCH = error
 
 .DEFAULT_GOAL := help
-.PHONY: help site preflight test check docs shell clean
+.PHONY: help site preflight doctor test test-release test-systems test-vm check docs record shell clean
 
 help:
 	@echo 'make site                 stand up the sandbox host $(HOST) with playbooks/site.yml'
 	@echo 'make site INVENTORY=path  the same playbook on your servers [LIMIT=pattern] [ARGS="--check --diff"]'
 	@echo 'make preflight            can the host be a mail host? [INVENTORY=path] [LIMIT=pattern] [ARGS=...]'
-	@echo 'make test                 every test: about an hour on two cores'
+	@echo 'make doctor               why does mail not arrive? [INVENTORY=path] [LIMIT=pattern] [ARGS=...]'
+	@echo 'make test                 all tests but the next three: an hour and some minutes on two cores'
+	@echo 'make test-release         the tarball as Galaxy and the makers of documentation see it'
+	@echo 'make test-systems         mailcow and Mailu on look-alikes of Ubuntu, AlmaLinux and Rocky Linux'
+	@echo 'make test-vm              the scenario with a virtual machine, which has a kernel of its own'
 	@echo 'make check                the quick part: lint and unit tests'
 	@echo 'make docs                 write what is generated: the READMEs of the roles, tables in docs/'
+	@echo 'make record               put what passed here into docs/platforms.md, with date and version'
 	@echo 'make shell HOST=mail1     a root shell on a sandbox host'
 	@echo 'make clean                remove .build and the containers, networks and images of the sandbox'
 	@echo
@@ -35,12 +40,12 @@ help:
 
 # With INVENTORY: real servers, so neither a Docker engine nor the sandbox.
 ifneq ($(INVENTORY),)
-site preflight:
+site preflight doctor:
 	@test -e '$(INVENTORY)' || { echo "INVENTORY=$(INVENTORY): no such file or folder" >&2; exit 2; }
 	@$(SETUP) run
 	@.build/venv/bin/ansible-playbook -i '$(INVENTORY)' $(if $(LIMIT),--limit '$(LIMIT)') playbooks/$@.yml $(ARGS)
 else
-site preflight:
+site preflight doctor:
 	@$(SETUP) sandbox
 	@$(SANDBOX) up '$(HOST)'
 	@.build/venv/bin/ansible-playbook -i $(SANDBOX_INVENTORY) --limit '$(or $(LIMIT),$(HOST))' playbooks/$@.yml $(ARGS)
@@ -50,6 +55,10 @@ test:
 	@$(SETUP) test
 	@$(PYTHON_IN_VENV) tests/run.py test $(STEPS)
 
+test-release test-systems test-vm:
+	@$(SETUP) test
+	@$(PYTHON_IN_VENV) tests/run.py $@ $(STEPS)
+
 check:
 	@$(SETUP) check
 	@$(PYTHON_IN_VENV) tests/run.py check $(STEPS)
@@ -58,6 +67,12 @@ docs:
 	@$(SETUP) run
 	@$(PYTHON_IN_VENV) tests/readme.py
 	@for script in tests/*_doc.py; do PYTHONPATH=.build/collections $(PYTHON_IN_VENV) $$script || exit; done
+
+# The dates and versions of docs/platforms.md: of what has passed in this checkout.
+record:
+	@$(SETUP) run
+	@$(PYTHON_IN_VENV) tests/last_runs.py
+	@PYTHONPATH=.build/collections $(PYTHON_IN_VENV) tests/platforms_doc.py
 
 shell:
 	@$(SETUP) sandbox

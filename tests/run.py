@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the postmaster.mailhost authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the tests step by step and count them: "make check" and "make test".
+"""Run the tests step by step and count them: "make check", "make test" and others.
 
-    python tests/run.py check|test [STEP ...]
+    python tests/run.py check|test|test-release|test-systems|test-vm [STEP ...]
 
 Each step is one line with what it counted and its time; its output is in
 .build/log/STEP.log, and the end of it is shown when the step fails. STEP names
@@ -32,6 +32,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cores
+import last_runs
+import publish
 from cores import BUILD, ROOT, VENV, Core
 
 LOG = BUILD / "log"
@@ -39,13 +41,18 @@ HOME = BUILD / "home"
 COLLECTIONS = BUILD / "collections"
 INVENTORY = BUILD / "sandbox" / "inventory.yml"
 # All steps together; a run that hangs must end by itself.
-LIMIT_SECONDS = 80 * 60
+LIMIT_SECONDS = 85 * 60
 TAIL_LINES = 40
 MOST_COLUMNS = 300
 # Scenarios that look at what happens within seconds. They come last, when nothing else runs.
 TIMED = ("fail2ban", "firewall")
 # Scenarios with hosts that no other has: they run beside the others.
-BESIDE = ("mailu", "postfix", "qmail")
+BESIDE = ("mailu", "platforms", "postfix")
+# Scenarios with virtual machines. Where the processor cannot run these by itself, one takes longer
+# than everything else; so they are a set of their own.
+VIRTUAL = ("vm",)
+# Scenarios with systems that others have already shown to be right, but for the stacks on them.
+SYSTEMS = ("stacks",)
 
 DEADLINE = time.monotonic() + LIMIT_SECONDS
 
@@ -57,7 +64,7 @@ class StepError(Exception):
 @dataclasses.dataclass
 class Count:
     """How many tests of a step passed, failed, and were skipped with which words; and a line about
-    each that failed, as far as the log names them.
+    each that failed, as far as the log names them. `seen` is what last_runs.note() wants of it.
     """
 
     passed: int = 0
@@ -65,6 +72,7 @@ class Count:
     skipped: int = 0
     note: str = ""
     failures: list[str] = dataclasses.field(default_factory=list)
+    seen: dict = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
         words = [f"{self.passed} passed, {self.failed} failed"]
@@ -290,13 +298,15 @@ def pytest_count(log: Log, report: Path, command: list, **environment: str) -> C
 
 def unit(log: Log) -> Count:
     """All unit tests, on the controller's Python."""
-    return pytest_count(
+    count = pytest_count(
         log,
         LOG / "unit.xml",
         [VENV / "bin/python", "-m", "pytest", "-q"],
         # Those of the sandbox know the addresses of the one without a name.
         MAILHOST_SANDBOX="",
     )
+    count.seen = {"targets": [cores.text(cores.python_of(VENV))]}
+    return count
 
 
 def kernel(log: Log) -> Count:
@@ -358,7 +368,7 @@ def target_units(log: Log, python: Path, core: Core) -> Count:
         (ansible / name).symlink_to(site / name)
     # Some tests compare documentation; the YAML parser works without its compiled part.
     (ansible.parent / "yaml").symlink_to(site.parent / "yaml")
-    return pytest_count(
+    count = pytest_count(
         log,
         LOG / f"{log.path.stem}.xml",
         [python, "-m", "pytest", "-q", *tests],
@@ -366,6 +376,12 @@ def target_units(log: Log, python: Path, core: Core) -> Count:
         # Byte code of many Pythons is not left in the checkout.
         PYTHONDONTWRITEBYTECODE="1",
     )
+    count.seen = {
+        "core": core.name,
+        "controller": cores.text(cores.python_of(venv)),
+        "targets": [log.path.stem.removeprefix("unit-python")],
+    }
+    return count
 
 
 def target_unit_steps() -> Iterator[Step]:
@@ -421,7 +437,7 @@ def collection(log: Log) -> Count:
     count.passed, count.failed = (0, 1) if extra else (1, 0)
 
     commands = []
-    kinds = {"modules": "module", "lookup": "lookup", "filter": "filter"}
+    kinds = {"modules": "module", "lookup": "lookup", "filter": "filter", "callback": "callback"}
     for folder, kind in kinds.items():
         for path in sorted((root / "plugins" / folder).glob("[!_]*.py")):
             name = f"postmaster.mailhost.{path.stem}"
@@ -461,6 +477,18 @@ def collection(log: Log) -> Count:
     return count
 
 
+def published(log: Log, looks: Callable[[Log], dict[str, bool]]) -> Count:
+    """What others do with the tarball, see tests/publish.py."""
+    count = Count()
+    for name, good in looks(log).items():
+        if good:
+            count.passed += 1
+        else:
+            count.failed += 1
+            log.say(f"not in order: {name}")
+    return count
+
+
 # --- ansible-test -------------------------------------------------------------------
 
 
@@ -481,9 +509,14 @@ def sanity(log: Log, core: Core, python: Path) -> Count:
         shutil.copy2(ROOT / path, root / path, follow_symlinks=False)
     # A repository of its own; in ours, ansible-test would find only ignored files.
     log.must(["git", "init", "--quiet"], cwd=root)
-    # The folders of Pythons that are not on PATH come last, and so add only these.
+    # The folders of Pythons that are not on PATH come last, and so add only these. Imports on each Python
+    # take most of the time, so two lines do them on all, and the others on the ends of their range.
     folders = [str(venv / "bin"), clean_environment()["PATH"]]
-    folders += [str(path.parent) for path in cores.pythons().values()]
+    first, last = core.target
+    fit = {version: path for version, path in cores.pythons().items() if first <= version <= last}
+    if core not in (cores.core_in_use(), cores.CORES[-1]):
+        fit = {version: fit[version] for version in (min(fit), max(fit))}
+    folders += [str(path.parent) for path in fit.values()]
     code = log.run(
         [venv / "bin/ansible-test", "sanity", "--local", "--color", "no"],
         cwd=root,
@@ -501,7 +534,12 @@ def sanity(log: Log, core: Core, python: Path) -> Count:
     # Once more at the end, where a reader looks first.
     for line in re.findall(r"^ERROR: .*", text, re.MULTILINE):
         log.say(line)
-    return Count(passed=ran - number, failed=number)
+    seen = {
+        "core": core.name,
+        "controller": cores.text(cores.python_of(venv)),
+        "targets": re.findall(r'^Running sanity test "import" on Python (\S+)', text, re.MULTILINE),
+    }
+    return Count(passed=ran - number, failed=number, seen=seen)
 
 
 def sanity_steps() -> Iterator[Step]:
@@ -586,9 +624,21 @@ def all_steps() -> Iterator[Step]:
     yield from sanity_steps()
     yield Step("sandbox", sandbox, lane="hosts")
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
-    for name in sorted(names, key=lambda name: (name in TIMED, name)):
+    for name in sorted(names - {*VIRTUAL, *SYSTEMS}, key=lambda name: (name in TIMED, name)):
         lane = "machine" if name in BESIDE else "hosts"
         yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane=lane)
+
+
+def release_steps() -> Iterator[Step]:
+    """What Galaxy and the makers of documentation do with the tarball."""
+    yield Step("docs-site", lambda log: published(log, publish.docs_site))
+    yield Step("galaxy-importer", lambda log: published(log, publish.importer))
+
+
+def scenarios(names: tuple[str, ...]) -> Iterator[Step]:
+    """The steps of some scenarios alone; they make what they need of the sandbox."""
+    for name in names:
+        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane="hosts")
 
 
 def failures(text: str) -> list[str]:
@@ -601,6 +651,10 @@ def perform(step: Step) -> Count:
     """Run one step, print its line and, if it failed, the end of its log."""
     begin = time.monotonic()
     log = Log(step.name)
+    if sys.stdout.isatty():
+        # Some steps take minutes; who sits before it may look over their shoulder.
+        with PRINTING:
+            print(f"{step.name:<24}     ...    tail -f {log.path.relative_to(ROOT)}", flush=True)
     try:
         count = step.action(log)
         problem = ""
@@ -608,6 +662,8 @@ def perform(step: Step) -> Count:
         count = Count(failed=1)
         problem = str(error)
         log.say(problem)
+    if count.passed and not count.failed:
+        last_runs.note(step.name, count.passed, **count.seen)
     if count.failed:
         named = failures(log.text()) or [problem or f"see {log.path.relative_to(ROOT)}"]
         count.failures = [f"{step.name}: {line}" for line in named]
@@ -644,9 +700,15 @@ def perform_all(steps: list[Step]) -> list[Count]:
 
 def main(arguments: list[str]) -> int:
     """Run the steps asked for; return the exit code."""
-    sets = {"check": check_steps, "test": all_steps}
+    sets = {
+        "check": check_steps,
+        "test": all_steps,
+        "test-release": release_steps,
+        "test-systems": lambda: scenarios(SYSTEMS),
+        "test-vm": lambda: scenarios(VIRTUAL),
+    }
     if not arguments or arguments[0] not in sets:
-        print("usage: python tests/run.py check|test [STEP ...]", file=sys.stderr)
+        print(f"usage: python tests/run.py {'|'.join(sets)} [STEP ...]", file=sys.stderr)
         return 2
     LOG.mkdir(parents=True, exist_ok=True)
     prepare_home()

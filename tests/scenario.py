@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +26,13 @@ INVENTORY = os.environ.get("MAILHOST_INVENTORY", str(ROOT / ".build/sandbox/inve
 SITE = ROOT / "playbooks" / "site.yml"
 
 # Files of a host with type, mode, owner, size, link target and time of change. Left out is what the
-# system itself writes all the time, and what Ansible and SSH leave in a home.
+# system itself writes all the time (RPM also when it is only asked), and what Ansible and SSH leave in
+# a home.
 TREE = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp \
   -o -path /var/tmp -o -path /var/log -o -path /var/lib/systemd -o -path /root/.ansible \
-  -o -path /etc/.updated -o -path /var/.updated -o -name __pycache__ -o -name '*.pyc' \) -prune \
+  -o -path '/var/lib/rpm/rpmdb.sqlite-*' -o -path /etc/.updated -o -path /var/.updated \
+  -o -name __pycache__ -o -name '*.pyc' \) -prune \
   -o -printf '%p\t%y\t%m\t%u:%g\t%s\t%l\t%T@\n' | grep -vP '^(/|/root|/var|/etc)\td' | sort
 """
 
@@ -147,6 +151,21 @@ def on(host: str, command: str, check: bool = True) -> str:
     if check and done.returncode != 0:
         raise ScenarioError(f"{host}: {command}: {done.stderr or done.stdout}")
     return done.stdout
+
+
+def everywhere(command: str | Callable[[str], str], hosts: Sequence[str]) -> dict[str, str]:
+    """What a command prints, without blanks around it, by host; it may differ between hosts."""
+    with ThreadPoolExecutor() as pool:
+        said = pool.map(lambda h: on(h, command if isinstance(command, str) else command(h)), hosts)
+        return {host: text.strip() for host, text in zip(hosts, said, strict=True)}
+
+
+def eventually(look: Callable[[], Mapping], wanted: Mapping, seconds: float = 30) -> Mapping:
+    """Look until it is as wanted, or the time is over; return what was seen last."""
+    end = time.monotonic() + seconds
+    while (seen := look()) != wanted and time.monotonic() < end:
+        time.sleep(1)
+    return seen
 
 
 def tree(host: str) -> list[str]:

@@ -19,7 +19,7 @@ author: The postmaster.mailhost authors (@postmaster-mailhost)
 description:
   - Takes the findings of this collection's modules together. What follows from something else hangs
     under its cause, so that a blocked port is one finding and not twelve; causes are ordered by how
-    much mail they keep up.
+    much mail they hold up.
 positional: _input
 options:
   _input:

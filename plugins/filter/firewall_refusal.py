@@ -66,7 +66,7 @@ def firewall_refusal(
     """
     if not isinstance(options, Mapping):
         raise AnsibleFilterError(f"firewall_refusal wants a dictionary, not {options!r}")
-    given = {name: value for name, value in options.items() if value not in ("", None)}
+    given = {name: _plain(value) for name, value in options.items() if value not in ("", None)}
     # Takes "20" for 20 and one address for a list with it, as the module will.
     result = ArgumentSpecValidator(ruleset.OPTIONS).validate(given)
     if result.error_messages:
@@ -83,6 +83,18 @@ def firewall_refusal(
     except (ruleset.RulesetError, firewall_guard.GuardError, ValueError) as error:
         return str(error)
     return ""
+
+
+def _plain(value: Any) -> Any:
+    """Return what Ansible's lazy containers hold, in Python's own.
+
+    The validator copies what it gets, and each copy of a lazy container takes all of it out anew.
+    """
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
 
 
 class FilterModule:

@@ -282,6 +282,9 @@ def _repository(host: dict[str, Any], url: str) -> dict[str, Any]:
     folder = REPOSITORY_FOLDERS.get(system["id"])
     if folder is None:
         return {}
+    if folder == "centos" and system["id"] != "centos" and str(system["version"]).startswith("8"):
+        # CentOS Stream 8 has ended, and with it what is built for it; Red Hat's 8 has not.
+        folder = "rhel"
     base = "{0}/{1}".format(url.rstrip("/"), folder)
     common = {
         "key_url": base + "/gpg",

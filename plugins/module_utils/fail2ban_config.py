@@ -297,7 +297,10 @@ def plan(host: Host, options: Mapping[str, Any], foretell: bool = False) -> Plan
             tuple(
                 _unit_file(host, path, content, mode)
                 for path, (content, mode) in sorted(
-                    fail2ban_guard.texts(options["check_seconds"]).items()
+                    fail2ban_guard.texts(
+                        options["check_seconds"],
+                        " ".join(fail2ban_server.interpreter(host)) or fail2ban_guard.PYTHON,
+                    ).items()
                 )
             ),
             (),

@@ -16,6 +16,8 @@ SERVICE = "fail2ban.service"
 CHECK = "mailhost-fail2ban-check.service"
 TIMER = "mailhost-fail2ban-check.timer"
 
+#: Where fail2ban does not say which Python it runs on.
+PYTHON = "/usr/bin/python3"
 _UNITS = "/etc/systemd/system"
 
 DROP_IN = "{0}/{1}.d/mailhost.conf".format(_UNITS, SERVICE)
@@ -62,8 +64,7 @@ AccuracySec=1
 WantedBy=timers.target
 """
 
-_PROGRAM_TEXT = r'''#!/usr/bin/python3
-# Managed by postmaster.mailhost.fail2ban_config; changes are lost.
+_PROGRAM_TEXT = r'''# Managed by postmaster.mailhost.fail2ban_config; changes are lost.
 """Keeps the bans of fail2ban's jails with actions of ours in force.
 
     mailhost-fail2ban check [SOCKET]     make again what the kernel has lost of rules and bans
@@ -395,15 +396,16 @@ if __name__ == "__main__":
 '''
 
 
-def texts(interval: int) -> dict[str, tuple[str, int]]:
+def texts(interval: int, python: str = PYTHON) -> dict[str, tuple[str, int]]:
     """Return path to content and mode of what is installed.
 
     Args:
         interval: seconds between two looks at the bans in force.
+        python: the interpreter that has fail2ban's modules, with its path.
     """
     words = {"program": PROGRAM, "socket": SOCKET, "interval": interval}
     return {
-        PROGRAM: (_PROGRAM_TEXT, 0o755),
+        PROGRAM: ("#!{0}\n{1}".format(python, _PROGRAM_TEXT), 0o755),
         DROP_IN: (_DROP_IN_TEXT.format(**words), 0o644),
         "{0}/{1}".format(_UNITS, CHECK): (_CHECK_TEXT.format(**words), 0o644),
         "{0}/{1}".format(_UNITS, TIMER): (_TIMER_TEXT.format(**words), 0o644),

@@ -48,6 +48,20 @@ def version(host: Host) -> str:
     return found.group(1) if answer.rc == 0 and found else ""
 
 
+def interpreter(host: Host) -> list[str]:
+    """Return the Python that fail2ban runs on, as words of its first line; none when that is not said.
+
+    It need not be the one that runs this: on EL 8 it is the system's own, which has no other name than
+    ``/usr/libexec/platform-python``.
+    """
+    path = host.which(SERVER)
+    first = (host.read_bytes(path, 200) if path else None) or b""
+    words = first.partition(b"\n")[0].decode("utf-8", "replace")[2:].split()
+    if not first.startswith(b"#!") or not words:
+        return []
+    return words[:2] if words[0].endswith("/env") and len(words) > 1 else words[:1]
+
+
 def why_no_journal(host: Host) -> str:
     """Return why fail2ban cannot read what is logged in the journal; empty when it can.
 
@@ -55,13 +69,11 @@ def why_no_journal(host: Host) -> str:
     """
     if not (host.glob("/var/log/journal/*/*.journal") or host.glob("/run/log/journal/*/*.journal")):
         return "there is no journal"
-    path = host.which(SERVER)
-    first = (host.read_bytes(path, 200) if path else None) or b""
-    words = first.partition(b"\n")[0].decode("utf-8", "replace")[2:].split()
-    if not first.startswith(b"#!") or not words:
+    python = interpreter(host)
+    if not python:
         return ""
-    # Through env the interpreter is the next word.
-    python = words[1:2] if words[0].endswith("/env") and len(words) > 1 else words[:1]
+    # Through env the interpreter is the last word.
+    python = python[-1:]
     answer = host.run([*python, "-c", "import systemd.journal"])
     if answer.rc == 0:
         return ""

@@ -50,6 +50,12 @@ _SERVICE_TEXT = """\
 # Managed by postmaster.mailhost.firewall_guard; changes are lost.
 [Unit]
 Description=Firewall of the mail host
+# Early: where cloud-init sets the network up before sysinit.target is reached, whatever waits for that
+# and has to come before the network would be in a circle, which systemd cuts anywhere.
+DefaultDependencies=no
+After=local-fs.target
+Conflicts=shutdown.target
+Before=shutdown.target
 # The engine adopts rules that are there before it. Loaded after it, they would leave published ports
 # open for half a second.
 Before=docker.service network-pre.target

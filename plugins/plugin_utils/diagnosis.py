@@ -576,7 +576,7 @@ _CHECK_OF_KIND = {
     "relay_denied": "delivery.relay",
 }
 
-#: Which trouble keeps up most mail, the worst first: an id as a shell pattern. What is not named
+#: Which trouble holds up most mail, the worst first: an id as a shell pattern. What is not named
 #: comes behind.
 RANK = (
     "smtp.relay",

@@ -145,7 +145,11 @@ def _service(
         folder = service["overrides"].format(webmail=options["webmail"])
         volumes.append((f"overrides/{folder}", "/overrides", ":ro"))
     if volumes:
-        found["volumes"] = [f"{root}/{source}:{target}{mode}" for source, target, mode in volumes]
+        # Several containers have some of them: labelled for all, where SELinux is enforced.
+        found["volumes"] = [
+            f"{root}/{source}:{target}{mode},z" if mode else f"{root}/{source}:{target}:z"
+            for source, target, mode in volumes
+        ]
     depends = [other for other in service["depends"] if other in names]
     if depends:
         found["depends_on"] = depends

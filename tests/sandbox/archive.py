@@ -16,7 +16,13 @@ from . import data, keys
 from .common import STATE, SandboxError, digest, run, say, step, write_if_changed
 
 ROOT = STATE / "world" / "debian"
+# Virtual machines; what they are made from is downloaded once this directory is there.
+VM = STATE / "vm"
 DEBIAN_KEY = keys.SigningKey("debian", "Sandbox archive standing in for Debian's")
+
+# The other parts of Ubuntu's archive are there, and empty.
+UBUNTU_COMPONENTS = ("main", "restricted", "universe", "multiverse")
+UBUNTU_POCKETS = ("updates", "backports", "security")
 
 
 def architecture() -> str:
@@ -41,6 +47,11 @@ def groups(suite: str) -> dict[str, list[str]]:
     for name, (stack_suite, packages) in data.STACK_PACKAGES.items():
         if stack_suite == suite:
             lists[f"stack-{name}"] = packages.split()
+    if suite == data.VM_SUITE and VM.is_dir():
+        # As it is installed: beside what its system has.
+        (system,) = {host.system for host in data.HOSTS if host.virtual}
+        lists["vm"] = [*data.SYSTEMS[system].packages, *data.VM_PACKAGES.split()]
+        lists["vm-runner"] = data.VM_RUNNER_PACKAGES.split()
     return lists
 
 
@@ -155,8 +166,17 @@ def built(name: str, recipe: str) -> None:
 
 def _recipe(suite: str) -> str:
     return digest(
-        repr(sorted(groups(suite).items())), DEBIAN_KEY.make().public.read_bytes(), architecture()
+        repr(sorted(groups(suite).items())),
+        " ".join(releases(suite)),
+        DEBIAN_KEY.make().public.read_bytes(),
+        architecture(),
     )
+
+
+def releases(suite: str) -> list[str]:
+    """The releases of Ubuntu whose look-alikes are made from a suite, by code name."""
+    looks = (system.look for system in data.SYSTEMS.values() if system.suite == suite)
+    return [look.release for look in looks if look and look.is_ubuntu]
 
 
 def is_complete(suite: str) -> bool:
@@ -191,4 +211,10 @@ def debian(suite: str) -> None:
             DEBIAN_KEY,
             "Debian-Security",
         )
+    for release in releases(suite):
+        with step(f"archive of the look-alike of Ubuntu {release}"):
+            none = dict.fromkeys(UBUNTU_COMPONENTS, pool / "none")
+            publish(ROOT / "debian", release, {**none, "main": pool}, DEBIAN_KEY, "Ubuntu")
+            for pocket in UBUNTU_POCKETS:
+                publish(ROOT / "debian", f"{release}-{pocket}", none, DEBIAN_KEY, "Ubuntu")
     built(f"debian-{suite}", _recipe(suite))

@@ -19,6 +19,15 @@ if not re.fullmatch(r"([a-z][a-z0-9]{0,15})?", NAME):
         "a letter first"
     )
 
+# With "upstream" hosts are made from the images that the makers of each system publish, and install from
+# the real archives: for machines that reach a registry and these.
+IMAGES_VARIABLE = "MAILHOST_TEST_IMAGES"
+if os.environ.get(IMAGES_VARIABLE, "") not in ("", "upstream"):
+    raise SystemExit(
+        f"sandbox: {IMAGES_VARIABLE} is {os.environ[IMAGES_VARIABLE]!r}; allowed is upstream, or nothing"
+    )
+UPSTREAM = os.environ.get(IMAGES_VARIABLE) == "upstream"
+
 
 def subnet_number(name: str) -> int:
     """The number that a sandbox's addresses contain: 0 without a name, else 1 to 254."""
@@ -62,11 +71,13 @@ class Host:
     name: short host name; the FQDN is ``name.example.test``.
     number: what its addresses end in, 10 to 99.
     system: name of its image, a key of SYSTEMS.
+    virtual: is it a virtual machine, with a kernel of its own, and no container?
     """
 
     name: str
     number: int
     system: str
+    virtual: bool = False
 
     @property
     def ipv4(self) -> str:
@@ -85,15 +96,45 @@ class Host:
 
     @property
     def container(self) -> str:
-        """The name of its container."""
+        """The name of its container; that of a virtual machine runs QEMU."""
         return f"{PREFIX}-{self.name}"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look-alike says it is. Its programs are Debian's.
+
+    id, version, title: as in os-release: ``ubuntu``, ``24.04.3`` and ``Noble Numbat``.
+    """
+
+    id: str
+    version: str
+    title: str
+
+    @property
+    def is_ubuntu(self) -> bool:
+        """Does it take packages with APT? All others do with DNF."""
+        return self.id == "ubuntu"
+
+    @property
+    def release(self) -> str:
+        """What is named in addresses: Ubuntu's code name, or the major version."""
+        return self.title.split()[0].lower() if self.is_ubuntu else self.version.split(".")[0]
+
+    @property
+    def name(self) -> str:
+        """For people: ``Ubuntu 24.04``, ``AlmaLinux 9``."""
+        named = {"ubuntu": "Ubuntu", "almalinux": "AlmaLinux", "rocky": "Rocky Linux"}[self.id]
+        return (
+            f"{named} {'.'.join(self.version.split('.')[:2]) if self.is_ubuntu else self.release}"
+        )
 
 
 @dataclass(frozen=True)
 class System:
     """An operating system that hosts can have.
 
-    suite: Debian's code name.
+    suite: Debian's code name; of a look-alike, whose packages it is made from.
     version: Debian's major version.
     packages: what a freshly rented server of this system has beyond the base.
     deb822: are its package sources written in the newer form?
@@ -103,6 +144,8 @@ class System:
     engine_libraries: packages of that suite whose libraries the programs bring along,
         because all of them need newer ones.
     compression: of the packages that are made for it, with dpkg's name.
+    look: what a look-alike says it is, None for a Debian.
+    upstream: the image that its makers publish, see IMAGES_VARIABLE.
     """
 
     suite: str
@@ -113,6 +156,27 @@ class System:
     engine_own: tuple[str, ...] = ()
     engine_libraries: tuple[str, ...] = ()
     compression: str = "zstd"
+    look: Look | None = None
+    upstream: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.look.name if self.look else f"Debian {self.version}"
+
+    @property
+    def is_el(self) -> bool:
+        """Is it a look-alike of what is built from RHEL?"""
+        return self.look is not None and not self.look.is_ubuntu
+
+    @property
+    def upstream_packages(self) -> tuple[str, ...]:
+        """What a freshly rented server has beyond the image that the system's makers publish."""
+        if self.is_el:
+            return EL_UPSTREAM_PACKAGES
+        # A part of the package systemd there.
+        inside = ("systemd-resolved",) if self.upstream == "ubuntu:22.04" else ()
+        return tuple(name for name in self.packages if name not in inside)
 
 
 # Bare, as a cloud provider's image is: what the roles need beyond this they install.
@@ -134,10 +198,37 @@ SERVER_PACKAGES = (
     "systemd-timesyncd",
     "tzdata",
 )
+# What servers of Ubuntu have beyond that. Its firewall is there, and not switched on.
+UBUNTU_PACKAGES = (*SERVER_PACKAGES, "lsb-release", "rsyslog", "sudo", "systemd-resolved", "ufw")
+# What a server of EL has beyond the image that its makers publish; the Python of EL 8 is in that one.
+EL_UPSTREAM_PACKAGES = (
+    *("ca-certificates", "chrony", "firewalld", "hostname", "iproute", "iputils", "kmod", "less"),
+    *("openssh-clients", "openssh-server", "procps-ng", "rsyslog", "sudo", "systemd", "tzdata"),
+    "util-linux",
+)
+# The system of an EL look-alike: DNF and RPM as Debian has them, and the libraries of the programs
+# in tests/sandbox/rpm.py, which come in packages of RPM.
+EL_PACKAGES = (
+    *(name for name in SERVER_PACKAGES if name != "systemd-timesyncd"),
+    # On EL curl-minimal, in every image.
+    "curl",
+    *("dnf", "gir1.2-glib-2.0", "gir1.2-nm-1.0", "libcurl3-gnutls", "libdb5.3", "libedit2"),
+    *("libip4tc2", "libjq1", "libonig5"),
+    *("libip6tc2", "libipset13", "libmnl0", "libnetfilter-conntrack3", "libnfnetlink0"),
+    *("libnftables1", "libnftnl11", "libnsl2", "libpcre3", "libsasl2-2", "libseccomp2"),
+    *("libxtables12", "polkitd", "python3-dbus", "python3-distutils", "python3-gi", "rpm"),
+    *("rsyslog", "sudo"),
+)
+EL_SUITE = "bookworm"
 SYSTEMS = {
-    "debian-13": System("trixie", "13", SERVER_PACKAGES, engine="trixie"),
+    "debian-13": System("trixie", "13", SERVER_PACKAGES, engine="trixie", upstream="debian:13"),
     "debian-12": System(
-        "bookworm", "12", SERVER_PACKAGES, engine="trixie", engine_own=("runc", "tini")
+        "bookworm",
+        "12",
+        SERVER_PACKAGES,
+        engine="trixie",
+        engine_own=("runc", "tini"),
+        upstream="debian:12",
     ),
     "debian-11": System(
         "bullseye",
@@ -148,6 +239,46 @@ SYSTEMS = {
         engine_own=("tini",),
         engine_libraries=("libc6", "libcap2", "libseccomp2", "libsystemd0"),
         compression="gzip",
+        upstream="debian:11",
+    ),
+    "ubuntu-24.04": System(
+        "trixie",
+        "13",
+        UBUNTU_PACKAGES,
+        engine="trixie",
+        look=Look("ubuntu", "24.04.3", "Noble Numbat"),
+        upstream="ubuntu:24.04",
+    ),
+    "ubuntu-22.04": System(
+        "bookworm",
+        "12",
+        UBUNTU_PACKAGES,
+        deb822=False,
+        engine="trixie",
+        engine_own=("runc", "tini"),
+        look=Look("ubuntu", "22.04.5", "Jammy Jellyfish"),
+        upstream="ubuntu:22.04",
+    ),
+    "almalinux-9": System(
+        EL_SUITE,
+        "12",
+        EL_PACKAGES,
+        look=Look("almalinux", "9.6", "Sage Margay"),
+        upstream="almalinux:9",
+    ),
+    "rocky-9": System(
+        EL_SUITE,
+        "12",
+        EL_PACKAGES,
+        look=Look("rocky", "9.6", "Blue Onyx"),
+        upstream="rockylinux/rockylinux:9",
+    ),
+    "almalinux-8": System(
+        EL_SUITE,
+        "12",
+        EL_PACKAGES,
+        look=Look("almalinux", "8.10", "Cerulean Leopard"),
+        upstream="almalinux:8",
     ),
 }
 
@@ -189,7 +320,7 @@ ARCHIVE = {
         "firewalld": "firewalld",
         "network": "ifupdown",
         "chrony": "chrony",
-        "postfix": "postfix libsasl2-modules",
+        "postfix": "postfix postfix-pcre libsasl2-modules",
         "qmail": "ucspi-tcp daemontools daemontools-run",
         "exim": "exim4-daemon-light",
     },
@@ -233,16 +364,40 @@ STACK_PACKAGES = {
     ),
 }
 
+# What virtual machines have beyond the packages of their system, and what they run in. All of it is
+# downloaded when the first one is asked for.
+VM_SUITE = "trixie"
+VM_PACKAGES = "apparmor e2fsprogs ifupdown initramfs-tools linux-image-cloud-amd64 udev"
+VM_RUNNER_PACKAGES = "iproute2 qemu-system-x86 qemu-utils"
+# MiB and processors of one, and the size of its disk in GiB, of which it takes what is written.
+VM_MEMORY = 2048
+VM_PROCESSORS = 2
+VM_DISK = 24
+
 # Names that the world answers for, by zone; "@" is the zone itself. What hosts
 # install from, and what images and repositories come from:
 WORLD_NAMES = {
+    "almalinux.org": ("mirrors", "repo"),
     "debian.org": ("deb", "security", "ftp"),
     "docker.com": ("download",),
     "docker.io": ("@", "registry-1", "auth", "index"),
+    "fedoraproject.org": ("dl",),
     "ghcr.io": ("@",),
     "github.com": ("@", "api", "codeload"),
     "githubusercontent.com": ("pkg-containers",),
+    "rockylinux.org": ("dl", "mirrors"),
+    "ubuntu.com": ("archive", "security"),
 }
+
+# Whose zones are left to the real name servers when hosts install from the real archives.
+PACKAGE_ZONES = (
+    "almalinux.org",
+    "debian.org",
+    "docker.com",
+    "fedoraproject.org",
+    "rockylinux.org",
+    "ubuntu.com",
+)
 
 # What the stacks talk to, and other people's mail servers. The names ip4 and ip6
 # have an address of that family only.
@@ -272,7 +427,7 @@ OUTSIDE_NAMES = {
     "pushover.net": ("api",),
     "rspamd.com": ("fuzzy1", "fuzzy2", "maps"),
     "sanesecurity.net": ("rsync",),
-    "ubuntu.com": ("archive", "security", "ntp"),
+    "ubuntu.com": ("ntp",),
 }
 
 # Other records of the outside: zone, owner, type, value.
@@ -387,4 +542,12 @@ HOSTS = (
     Host("mail7", 17, "debian-13"),
     Host("mail8", 18, "debian-12"),
     Host("mail9", 19, "debian-11"),
+    # Look-alikes.
+    Host("mail10", 20, "ubuntu-24.04"),
+    Host("mail11", 21, "ubuntu-22.04"),
+    Host("mail12", 22, "almalinux-9"),
+    Host("mail13", 23, "rocky-9"),
+    Host("mail14", 24, "almalinux-8"),
+    # A virtual machine.
+    Host("vm1", 50, "debian-13", virtual=True),
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import docker
-from docker.errors import DockerException, ImageNotFound, NotFound
+from docker.errors import BuildError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 from docker.models.images import Image
 
@@ -56,6 +56,36 @@ def import_image(tar: Path, name: str, changes: tuple[str, ...] = ()) -> None:
         tag=tag,
         changes=[*(f"LABEL {name}={value}" for name, value in labels().items()), *changes],
     )
+    _remove_older(name)
+
+
+def build_image(context: Path, name: str, log: Path) -> None:
+    """Make an image from a directory with a Dockerfile, replacing older ones of the same repository.
+
+    name: repository:tag.
+    log: the file that gets what the building said.
+    Raises SandboxError when it fails.
+    """
+    said: list[Mapping] = []
+    try:
+        _image, lines = client().images.build(
+            path=str(context), tag=name, labels=labels(), rm=True, forcerm=True
+        )
+        said = list(lines)
+    except BuildError as error:
+        said = list(error.build_log)
+        raise SandboxError(f"{name} could not be built: {error}; see {log}") from None
+    except DockerException as error:
+        raise SandboxError(f"{name} could not be built: {error}") from None
+    finally:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("".join(line.get("stream", "") for line in said))
+    _remove_older(name)
+
+
+def _remove_older(name: str) -> None:
+    """Remove the images of the same repository but this one."""
+    repository = name.rsplit(":", 1)[0]
     # Older ones are of no use any more. (One that a container uses stays until that is removed.)
     for old in client().images.list(repository):
         for old_name in old.tags:
@@ -82,9 +112,14 @@ def remove(name: str) -> None:
 def network() -> None:
     """Make the sandbox's network unless it exists.
 
-    One with other addresses, of a sandbox that had other ones, is replaced together
+    One with other addresses or options, of a sandbox that had other ones, is replaced together
     with the containers in it.
     """
+    options = {
+        "com.docker.network.bridge.name": data.BRIDGE,
+        # Without address translation, what the world does not answer, nobody does.
+        "com.docker.network.bridge.enable_ip_masquerade": str(data.UPSTREAM).lower(),
+    }
     for found in client().networks.list(names=[f"^{data.PREFIX}$"]):
         if not is_own(found.attrs["Labels"]):
             raise SandboxError(
@@ -92,9 +127,12 @@ def network() -> None:
                 f"or give this sandbox a name: {data.NAME_VARIABLE}=NAME"
             )
         subnets = {part["Subnet"] for part in found.attrs["IPAM"]["Config"]}
-        if subnets == {data.IPV4_NETWORK, data.IPV6_NETWORK}:
+        if (
+            subnets == {data.IPV4_NETWORK, data.IPV6_NETWORK}
+            and found.attrs["Options"].items() >= options.items()
+        ):
             return
-        say(f"the network {data.PREFIX} has other addresses; a new one takes its place")
+        say(f"the network {data.PREFIX} is another sandbox's; a new one takes its place")
         for member in containers():
             remove(member.name)
         found.remove()
@@ -104,11 +142,7 @@ def network() -> None:
             driver="bridge",
             enable_ipv6=True,
             labels=labels(),
-            # No address translation: what the world does not answer, nobody does.
-            options={
-                "com.docker.network.bridge.name": data.BRIDGE,
-                "com.docker.network.bridge.enable_ip_masquerade": "false",
-            },
+            options=options,
             ipam=docker.types.IPAMConfig(
                 pool_configs=[
                     docker.types.IPAMPool(subnet=data.IPV4_NETWORK, gateway=data.IPV4_GATEWAY),
@@ -158,13 +192,18 @@ def put(target: Container, files: Mapping[str, tuple[bytes, int]]) -> None:
 
     files: content and mode by absolute path. Owner is root.
     """
+    target.put_archive("/", tar(files))
+
+
+def tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
+    """A tar file of files, given as for ``put``."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, (content, mode) in files.items():
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode = len(content), mode
             archive.addfile(entry, io.BytesIO(content))
-    target.put_archive("/", buffer.getvalue())
+    return buffer.getvalue()
 
 
 def labels() -> dict[str, str]:

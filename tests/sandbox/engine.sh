@@ -16,10 +16,13 @@ PACKAGES='
 dockerd:docker.io
 iptables:iptables
 mmdebstrap:mmdebstrap
+mke2fs:e2fsprogs
 apt-ftparchive:apt-utils
 gpg:gnupg
 gpgconf:gpgconf
 patchelf:patchelf
+rpmbuild:rpm
+createrepo_c:createrepo-c
 git:git
 ssh:openssh-client
 ssh-keygen:openssh-client

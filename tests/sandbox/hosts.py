@@ -7,12 +7,16 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
+import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from . import data, engine, keys, rootfs
-from .archive import DEBIAN_KEY
-from .common import HERE, LOGS, STATE, SandboxError, digest, say, step
+from docker.models.containers import Container
+
+from . import data, engine, keys, looks, rootfs, rpm, vm
+from .common import HERE, LOGS, STATE, SandboxError, digest, run, say, step
 
 # The clock is the machine's and not a host's to set. A host has the capability all the
 # same, or no time service would run in it: the calls that need it are answered with
@@ -59,6 +63,8 @@ HOST_OPTIONS = {
     # A host whose first process ends was asked to reboot, or to halt; both start it again.
     "RestartPolicy": {"Name": "unless-stopped"},
 }
+# One look-alike of EL makes what they have in common, and the others wait.
+EL_BASE = threading.Lock()
 # The label that says with which keys a host was made.
 IDENTITY = f"{data.LABEL}.identity"
 # Directories that must not lie on the container's own overlay, because the
@@ -76,38 +82,28 @@ def find(name: str) -> data.Host:
     )
 
 
-def _apt_sources(system: data.System) -> dict[str, str]:
-    """The package sources of a Debian server in their usual shape; they trust the sandbox's key.
-
-    Returns path and text.
-    """
-    key = "/usr/share/keyrings/sandbox-archive.asc"
-    parts = (
-        (f"{data.DEBIAN_MIRROR}/debian", (system.suite, f"{system.suite}-updates")),
-        (f"{data.DEBIAN_MIRROR}/debian-security", (f"{system.suite}-security",)),
-    )
-    if system.deb822:
-        return {
-            "etc/apt/sources.list.d/debian.sources": "\n".join(
-                f"Types: deb\nURIs: {address}\nSuites: {' '.join(suites)}\nComponents: main\n"
-                f"Signed-By: {key}\n"
-                for address, suites in parts
-            )
-        }
+def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
+    """The files laid over a fresh Debian, by path."""
     return {
-        "etc/apt/sources.list": "".join(
-            f"deb [signed-by={key}] {address} {suite} main\n"
-            for address, suites in parts
-            for suite in suites
-        )
+        **{path: (text.encode(), 0o644) for path, text in looks.files(system).items()},
+        "usr/local/share/ca-certificates/sandbox.crt": (
+            keys.certificate_authority().read_bytes(),
+            0o644,
+        ),
+        "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
+        "root/.ssh/authorized_keys": (
+            keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
+            0o600,
+        ),
     }
 
 
-def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
-    """The files laid over a fresh Debian, by path."""
+def _container_overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
+    """The files laid over it, by path, where it is to be run as a container."""
     here = HERE / "host"
     units = "usr/local/lib/systemd/system"
     return {
+        **_overlay(system),
         "usr/local/sbin/sandbox-init": ((here / "init").read_bytes(), 0o755),
         "usr/local/sbin/sandbox-clock": ((here / "clock").read_bytes(), 0o755),
         f"{units}/sandbox-clock.service": ((here / "clock.service").read_bytes(), 0o644),
@@ -121,18 +117,29 @@ def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
             b"[Service]\nExecStart=\nExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS\n",
             0o644,
         ),
-        **{path: (text.encode(), 0o644) for path, text in _apt_sources(system).items()},
-        "usr/share/keyrings/sandbox-archive.asc": (DEBIAN_KEY.make().public.read_bytes(), 0o644),
-        "usr/local/share/ca-certificates/sandbox.crt": (
-            keys.certificate_authority().read_bytes(),
-            0o644,
-        ),
-        "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
-        "root/.ssh/authorized_keys": (
-            keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
-            0o600,
+        # The same of EL; a look-alike's own unit says so.
+        **(
+            {
+                f"{units}/chronyd.service.d/sandbox.conf": (
+                    b"[Service]\nExecStart=\nExecStart=/usr/sbin/chronyd -x $OPTIONS\n",
+                    0o644,
+                )
+            }
+            if data.UPSTREAM and system.is_el
+            else {}
         ),
     }
+
+
+def _lay(tree: Path, overlay: Mapping[str, tuple[bytes, int]]) -> None:
+    """Write files to a new directory, content and mode by path."""
+    shutil.rmtree(tree, ignore_errors=True)
+    for path, (content, mode) in overlay.items():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_bytes(content)
+        (tree / path).chmod(mode)
+    (tree / "root").chmod(0o700)
+    (tree / "root" / ".ssh").chmod(0o700)
 
 
 def image(system_name: str) -> str:
@@ -141,10 +148,14 @@ def image(system_name: str) -> str:
     The tag is a hash of everything that went into it.
     """
     system = data.SYSTEMS[system_name]
-    overlay = _overlay(system)
+    overlay = _container_overlay(system)
     customize = HERE / "host" / "customize"
+    if data.UPSTREAM:
+        return _from_published(system_name, system, overlay, customize)
+    more = [HERE / "host" / "customize-el", *rpm.image_packages(system)] if system.is_el else []
     recipe = digest(
         customize,
+        *more,
         HERE / "rootfs.py",
         " ".join([system.suite, *system.packages]),
         *(part for path, (content, _mode) in sorted(overlay.items()) for part in (path, content)),
@@ -154,19 +165,78 @@ def image(system_name: str) -> str:
         return name
     with step(f"host image {system_name}"):
         tree = STATE / "cache" / f"{system_name}-files"
-        shutil.rmtree(tree, ignore_errors=True)
-        for path, (content, mode) in overlay.items():
-            (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            (tree / path).write_bytes(content)
-            (tree / path).chmod(mode)
-        (tree / "root").chmod(0o700)
-        (tree / "root" / ".ssh").chmod(0o700)
+        _lay(tree, overlay)
         tar = STATE / "cache" / f"{system_name}.tar"
-        rootfs.build(tar, system.suite, system.packages, [f'{customize} "$1" {tree}'])
+        if system.is_el and system.look:
+            _build_el(tar, system, [f"{customize} $1 {tree}", _words(more, system.look)])
+        else:
+            rootfs.build(tar, system.suite, system.packages, [f'{customize} "$1" {tree}'])
         engine.import_image(tar, name, ('ENTRYPOINT ["/usr/local/sbin/sandbox-init"]',))
         tar.unlink()
         shutil.rmtree(tree)
     return name
+
+
+def _from_published(
+    system_name: str, system: data.System, overlay: Mapping[str, tuple[bytes, int]], customize: Path
+) -> str:
+    """Build the image of a system from the one that its makers publish; returns its name."""
+    install = HERE / "host" / "install"
+    dockerfile = (
+        f"FROM {system.upstream}\n"
+        "COPY . /sandbox/\n"
+        f"RUN sh /sandbox/install {' '.join(system.upstream_packages)} && "
+        "sh /sandbox/customize / /sandbox/files && rm -r /sandbox\n"
+        'ENTRYPOINT ["/usr/local/sbin/sandbox-init"]\n'
+    )
+    recipe = digest(
+        customize,
+        install,
+        dockerfile,
+        *(part for path, (content, _mode) in sorted(overlay.items()) for part in (path, content)),
+    )
+    name = f"{data.PREFIX}/{system_name}:{recipe}"
+    if engine.image(name):
+        return name
+    with step(f"host image {system_name} from {system.upstream}"):
+        context = STATE / "cache" / f"{system_name}-context"
+        shutil.rmtree(context, ignore_errors=True)
+        _lay(context / "files", overlay)
+        for script in (install, customize):
+            shutil.copy(script, context)
+        (context / "Dockerfile").write_text(dockerfile)
+        engine.build_image(context, name, LOGS / f"image-{system_name}.log")
+        shutil.rmtree(context)
+    return name
+
+
+def _words(script: Sequence[Path], look: data.Look) -> str:
+    """The shell command that makes a tree one of EL: the script, and the packages it installs."""
+    return " ".join([str(script[0]), "$1", look.release, *map(str, script[1:])])
+
+
+def _build_el(target: Path, system: data.System, commands: Sequence[str]) -> None:
+    """Write the tree of a look-alike of EL to a tar file.
+
+    All of them have the same packages of Debian, so these are unpacked once.
+    """
+    base = STATE / "cache" / f"el-{digest(HERE / 'rootfs.py', repr(system.packages))}.tar"
+    with EL_BASE:
+        if not base.is_file():
+            with step("what look-alikes of EL are made from"):
+                rootfs.build(base, system.suite, system.packages)
+    with tempfile.TemporaryDirectory(prefix="el-", dir=STATE / "cache") as work:
+        root = Path(work, "root")
+        root.mkdir()
+        run(["tar", "--numeric-owner", "-C", str(root), "-xpf", str(base)])
+        for command in commands:
+            run(["sh", "-ec", command, "sh", str(root)], log=f"rootfs-{target.stem}.log")
+        run(["tar", "--numeric-owner", "-C", str(root), "-cf", str(target), "."])
+
+
+def disk(system_name: str) -> Path:
+    """Make what virtual machines of a system begin with, unless it is there; returns its folder."""
+    return vm.disk(system_name, _overlay(data.SYSTEMS[system_name]))
 
 
 def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
@@ -176,14 +246,20 @@ def _own_files(host: data.Host) -> dict[str, tuple[bytes, int]]:
         f"127.0.0.1 localhost\n127.0.1.1 {host.fqdn} {host.name}\n\n"
         "::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
     )
+    # A container has mounts in the place of some; see host/init.
+    place = "/etc" if host.virtual else "/etc/sandbox"
+    if host.virtual:
+        network = {"/etc/network/interfaces.d/50-cloud-init.cfg": vm.interfaces(host)}
+    else:
+        network = {"/etc/sandbox/router": f"{data.WORLD_IPV4} {data.WORLD_IPV6}\n"}
+    texts = {
+        f"{place}/hostname": f"{host.name}\n",
+        f"{place}/hosts": names,
+        f"{place}/resolv.conf": f"search {data.DOMAIN}\nnameserver {data.WORLD_IPV4}\n",
+        **network,
+    }
     return {
-        "/etc/sandbox/hostname": (f"{host.name}\n".encode(), 0o644),
-        "/etc/sandbox/hosts": (names.encode(), 0o644),
-        "/etc/sandbox/resolv.conf": (
-            f"search {data.DOMAIN}\nnameserver {data.WORLD_IPV4}\n".encode(),
-            0o644,
-        ),
-        "/etc/sandbox/router": (f"{data.WORLD_IPV4} {data.WORLD_IPV6}\n".encode(), 0o644),
+        **{path: (text.encode(), 0o644) for path, text in texts.items()},
         "/etc/ssh/ssh_host_ed25519_key": (key.read_bytes(), 0o600),
         "/etc/ssh/ssh_host_ed25519_key.pub": (key.with_suffix(".pub").read_bytes(), 0o644),
     }
@@ -212,20 +288,23 @@ def remove_strangers() -> None:
 
 def start(host: data.Host) -> None:
     """Make sure that a host exists, runs and is reached by SSH."""
-    wanted = image(host.system)
+    wanted = disk(host.system) if host.virtual else image(host.system)
     engine.network()
     container = engine.container(host.container)
     if container is not None and container.status == "running":
         wait(host)
         return
     with step(f"host {host.name} {'started' if container else 'made'}"):
-        if container is None:
+        labels = {IDENTITY: identity(host)}
+        if container is None and host.virtual:
+            container = vm.create(host, wanted, _own_files(host), labels)
+        elif container is None:
             container = engine.create(
                 host.container,
                 wanted,
                 (host.ipv4, host.ipv6),
                 HOST_OPTIONS,
-                more_labels={IDENTITY: identity(host)},
+                more_labels=labels,
                 hostname=host.name,
                 volumes=VOLUMES,
                 # What systemd, as a container's first process, understands as "halt".
@@ -255,12 +334,18 @@ def ssh(host: data.Host, *command: str) -> list[str]:
     ]
 
 
-def wait(host: data.Host, limit: float = 60.0) -> None:
+def _patience(host: data.Host) -> float:
+    """How long a host may take to start, in seconds."""
+    # Without the processor's help everything takes many times as long.
+    return 600.0 if host.virtual and not vm.has_kvm() else 60.0
+
+
+def wait(host: data.Host) -> None:
     """Wait until SSH reaches a host and its systemd has settled.
 
-    limit: seconds to wait at most.
     Raises SandboxError naming what failed.
     """
+    limit = _patience(host)
     end = time.monotonic() + limit
     state = ""
     while time.monotonic() < end:
@@ -280,16 +365,38 @@ def wait(host: data.Host, limit: float = 60.0) -> None:
     container = engine.container(host.container)
     LOGS.mkdir(parents=True, exist_ok=True)
     log: Path = LOGS / f"host-{host.name}.log"
-    log.write_bytes(container.logs() if container else b"")
+    log.write_bytes(_testimony(host, container) if container else b"")
     raise SandboxError(f"host {host.name} is not up after {limit:.0f} s: {state}; see {log}")
 
 
+def _testimony(host: data.Host, container: Container) -> bytes:
+    """What a host that SSH does not reach says of itself."""
+    text = container.logs()
+    if not host.virtual and container.status == "running":
+        for command in (
+            "journalctl --no-pager -b -n 200",
+            "ps axf",
+            "ss -tlnp",
+            "ls -la /run/sshd",
+        ):
+            text += f"\n$ {command}\n".encode() + container.exec_run(command.split()).output
+    return text
+
+
 def reset(host: data.Host) -> None:
-    """Throw a host away and make a bare one in its place."""
-    with step(f"host {host.name} thrown away"):
-        engine.remove(host.container)
-        _close_connection(host)
-    start(host)
+    """Throw a host away and make a bare one in its place; a second one, if that does not start."""
+    for attempt in (1, 2):
+        with step(f"host {host.name} thrown away"):
+            engine.remove(host.container)
+            _close_connection(host)
+        try:
+            start(host)
+        except SandboxError as error:
+            if attempt == 2:
+                raise
+            say(f"{error}; once more")
+        else:
+            return
 
 
 def reboot(host: data.Host) -> None:
@@ -298,9 +405,30 @@ def reboot(host: data.Host) -> None:
     if container is None or container.status != "running":
         raise SandboxError(f"host {host.name} does not run; the verb up starts it")
     with step(f"host {host.name} rebooted"):
-        container.restart(timeout=60)
+        if host.virtual:
+            before = _boot_id(host)
+            # The connection ends with the machine, or a moment before.
+            subprocess.run(ssh(host, "systemctl reboot"), capture_output=True, check=False)
+            end = time.monotonic() + _patience(host)
+            while _boot_id(host) in ("", before):
+                if time.monotonic() > end:
+                    raise SandboxError(f"host {host.name} does not come back")
+                time.sleep(0.2)
+        else:
+            container.restart(timeout=60)
         _close_connection(host)
         wait(host)
+
+
+def _boot_id(host: data.Host) -> str:
+    """What the kernel of a host calls its present run; "" when SSH does not reach it."""
+    return subprocess.run(
+        ssh(host, "cat /proc/sys/kernel/random/boot_id"),
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    ).stdout.strip()
 
 
 def _close_connection(host: data.Host) -> None:

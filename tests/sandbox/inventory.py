@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .common import STATE, write_if_changed
-from .data import DOMAIN, WORLD_IPV4, Host
+from .data import DOMAIN, UPSTREAM, WORLD_IPV4, Host
 
 PATH = STATE / "inventory.yml"
 
 HEAD = """\
-# Written by tests/sandbox; changes are lost. The hosts are containers.
+# Written by tests/sandbox; changes are lost. Most hosts are containers.
 ---
 mailhosts:
   vars:
@@ -37,10 +37,13 @@ mailhosts:
     # The world's records, which the resolvers of this machine do not know.
     preflight_dns_servers: [{nameserver}]
 
+{repository}  hosts:
+"""
+
+REPOSITORY = """\
     # The sandbox's stand-in for Docker's package repository cannot sign with
     # Docker's key; it has its own, and this is that key's fingerprint.
-    docker_repository_key_fingerprint: {fingerprint}
-  hosts:
+    docker_repository_key_fingerprint: "{fingerprint}"
 """
 
 HOST = """\
@@ -49,6 +52,12 @@ HOST = """\
       mailhost_hostname: {fqdn}
       mailhost_public_ipv4: {ipv4}
       mailhost_public_ipv6: "{ipv6}"
+"""
+
+# What is said above of containers is not so here. Without a value: the stack's own.
+VIRTUAL = """\
+      preflight_accept: []
+      preflight_swap_mib:
 """
 
 # The mail domain is the first host's; the others are in its MX behind that one.
@@ -73,9 +82,14 @@ def text(
         # Ansible fills in placeholders of its own here, so SSH's are doubled.
         control_path=str(control_path).replace("%", "%%"),
         nameserver=WORLD_IPV4,
-        fingerprint=f'"{fingerprint}"',
+        # Hosts that install from the real one know its key.
+        repository="" if UPSTREAM else REPOSITORY.format(fingerprint=fingerprint),
     )
-    entries = [HOST.format(name=h.name, ipv4=h.ipv4, ipv6=h.ipv6, fqdn=h.fqdn) for h in hosts]
+    entries = [
+        HOST.format(name=h.name, ipv4=h.ipv4, ipv6=h.ipv6, fqdn=h.fqdn)
+        + (VIRTUAL if h.virtual else "")
+        for h in hosts
+    ]
     entries[0] += MAIL_DOMAIN.format(domain=DOMAIN)
     return head + "".join(entries)
 

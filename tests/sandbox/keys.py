@@ -158,29 +158,29 @@ class SigningKey:
     def make(self) -> SigningKey:
         """Generate the key pair unless it exists."""
         if not (self.secret.is_file() and self.public.is_file()):
-            with _KeyRing() as home:
+            with KeyRing() as home:
                 # Long-lived, like an archive's key, and RSA, which every apt accepts.
-                run([*_gpg(home), "--quick-generate-key", self.owner, "rsa3072", "sign", "never"])
-                secret = run([*_gpg(home), "--armor", "--export-secret-keys"])
+                run([*gpg(home), "--quick-generate-key", self.owner, "rsa3072", "sign", "never"])
+                secret = run([*gpg(home), "--armor", "--export-secret-keys"])
                 write_if_changed(self.secret, secret, 0o600)
-                write_if_changed(self.public, run([*_gpg(home), "--armor", "--export"]))
+                write_if_changed(self.public, run([*gpg(home), "--armor", "--export"]))
         return self
 
     def fingerprint(self) -> str:
         """The key's fingerprint, 40 hex digits."""
-        with _KeyRing() as home:
-            shown = run([*_gpg(home), "--show-keys", "--with-colons", str(self.public)]).decode()
+        with KeyRing() as home:
+            shown = run([*gpg(home), "--show-keys", "--with-colons", str(self.public)]).decode()
         return next(line.split(":")[9] for line in shown.splitlines() if line.startswith("fpr:"))
 
     def sign(self, release: Path) -> None:
         """Write InRelease and Release.gpg beside the archive's *release* file."""
-        with _KeyRing() as home:
-            run([*_gpg(home), "--import", str(self.secret)])
+        with KeyRing() as home:
+            run([*gpg(home), "--import", str(self.secret)])
             for option, name in (("--clearsign", "InRelease"), ("--detach-sign", "Release.gpg")):
                 target = release.with_name(name)
                 run(
                     [
-                        *_gpg(home),
+                        *gpg(home),
                         "--yes",
                         "--armor",
                         "--digest-algo",
@@ -193,7 +193,8 @@ class SigningKey:
                 )
 
 
-def _gpg(home: str) -> list[str]:
+def gpg(home: str) -> list[str]:
+    """The command line of gpg with a key ring."""
     return [
         "gpg",
         "--homedir",
@@ -208,7 +209,7 @@ def _gpg(home: str) -> list[str]:
     ]
 
 
-class _KeyRing(tempfile.TemporaryDirectory):
+class KeyRing(tempfile.TemporaryDirectory):
     """A key ring for one call.
 
     Short-lived, because an agent's socket needs a short path and a checkout may lie anywhere.

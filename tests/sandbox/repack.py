@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import data, keys
-from .archive import ROOT, architecture, built, is_built, is_complete, publish
+from .archive import ROOT, architecture, built, is_built, publish
 from .common import STATE, SandboxError, digest, run, step, write_if_changed
 
 DOCKER_KEY = keys.SigningKey("docker", "Sandbox archive standing in for Docker's")
-DOCKER_ROOT = STATE / "world" / "docker" / "linux" / "debian"
+DOCKER_ROOT = STATE / "world" / "docker" / "linux"
 
 
 @dataclass(frozen=True)
@@ -253,23 +253,47 @@ def _make(name: str, imitation: Imitation, system: data.System, release: str, po
 def docker(system_name: str) -> None:
     """Make and publish Docker's packages for a system, unless these binaries' are there.
 
-    Does nothing for a system that has none, and while an archive they come from is missing.
+    Does nothing for a system that has none. The archives that they come from must be there.
     """
     system = data.SYSTEMS[system_name]
-    if not system.engine or not all(map(is_complete, (system.suite, system.engine))):
+    if not system.engine:
         return
     sources = [_source(system, s).name for i in IMITATIONS.values() for s in i.sources]
     recipe = digest(
         Path(__file__), repr(system), " ".join(sources), DOCKER_KEY.make().public.read_bytes()
     )
-    if is_built(f"docker-{system.suite}", recipe):
+    suite = system.look.release if system.look else system.suite
+    if is_built(f"docker-{suite}", recipe):
         return
+    if system.look:
+        # The same programs under another address.
+        docker(debian_of(system))
     with step(f"archive of Docker's packages for {system_name}"):
-        pool = DOCKER_ROOT / "dists" / system.suite / "pool" / "stable" / architecture()
+        root = DOCKER_ROOT / ("ubuntu" if system.look else "debian")
+        pool = root / "dists" / suite / "pool" / "stable" / architecture()
         shutil.rmtree(pool, ignore_errors=True)
         pool.mkdir(parents=True)
-        for name, imitation in IMITATIONS.items():
-            _make(name, imitation, system, f"debian.{system.version}~{system.suite}", pool)
-        publish(DOCKER_ROOT, system.suite, {"stable": pool}, DOCKER_KEY, "Docker")
-        write_if_changed(DOCKER_ROOT / "gpg", DOCKER_KEY.public.read_bytes())
-    built(f"docker-{system.suite}", recipe)
+        if system.look:
+            for made in pool_of(data.SYSTEMS[debian_of(system)]).glob("*.deb"):
+                (pool / made.name).hardlink_to(made)
+        else:
+            for name, imitation in IMITATIONS.items():
+                release = f"debian.{system.version}~{system.suite}"
+                _make(name, imitation, system, release, pool)
+        publish(root, suite, {"stable": pool}, DOCKER_KEY, "Docker")
+        write_if_changed(root / "gpg", DOCKER_KEY.public.read_bytes())
+    built(f"docker-{suite}", recipe)
+
+
+def debian_of(look_alike: data.System) -> str:
+    """The name of the Debian that a look-alike is made from."""
+    return next(
+        name
+        for name, system in data.SYSTEMS.items()
+        if system.suite == look_alike.suite and not system.look
+    )
+
+
+def pool_of(system: data.System) -> Path:
+    """Where Docker's packages for a Debian lie."""
+    return DOCKER_ROOT / "debian" / "dists" / system.suite / "pool" / "stable" / architecture()

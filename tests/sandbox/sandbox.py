@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import docker
 from docker.errors import DockerException
 
-from . import archive, data, engine, hosts, inventory, keys, world
+from . import archive, data, engine, hosts, inventory, keys, vm, world
 from .common import (
     CHECKOUT,
     STATE,
@@ -54,7 +54,7 @@ def write_inventory() -> Path:
     )
 
 
-def _build(systems: Iterable[str]) -> None:
+def _build(wanted_hosts: Sequence[data.Host]) -> None:
     """Build what is missing: archives first, then all that is made from them."""
     if os.geteuid() != 0:
         raise SandboxError("only root can build Debian file trees; run this as root")
@@ -63,11 +63,20 @@ def _build(systems: Iterable[str]) -> None:
     _check_name()
     keys.complete([archive.DEBIAN_KEY, DOCKER_KEY])
     hosts.remove_strangers()
-    wanted = sorted(set(systems))
+    wanted = sorted({host.system for host in wanted_hosts if not host.virtual})
+    machines = sorted({host.system for host in wanted_hosts if host.virtual})
+    if machines:
+        if data.UPSTREAM:
+            raise SandboxError(
+                "virtual machines are made from Debian's archive; make them without "
+                + data.IMAGES_VARIABLE
+            )
+        vm.ask()
     suites = {
         data.WORLD_SUITE,
         *(suite for suite, _packages in data.STACK_PACKAGES.values()),
-        *(data.SYSTEMS[name].suite for name in wanted),
+        *(data.SYSTEMS[name].suite for name in (*wanted, *machines) if not data.UPSTREAM),
+        *([data.VM_SUITE] if machines else []),
     }
     parallel(*(functools.partial(archive.debian, suite) for suite in sorted(suites)))
     write_inventory()
@@ -76,7 +85,9 @@ def _build(systems: Iterable[str]) -> None:
         world.build_registry,
         world.image,
         *(functools.partial(hosts.image, system) for system in wanted),
-        world.build,
+        *(functools.partial(hosts.disk, system) for system in machines),
+        *([vm.runner] if machines else []),
+        functools.partial(world.build, (*wanted, *machines)),
     )
 
 
@@ -84,7 +95,7 @@ def up(wanted: Sequence[data.Host]) -> None:
     """Build what is missing, start the world and *wanted* hosts."""
     engine.client()
     with locked(), step("up"):
-        _build(host.system for host in wanted)
+        _build(wanted)
         world.start()
         for host in wanted:
             hosts.start(host)
@@ -94,7 +105,7 @@ def reset(host: data.Host) -> None:
     """Replace a host by a bare one."""
     engine.client()
     with locked():
-        _build([host.system])
+        _build([host])
         world.start()
         hosts.reset(host)
 

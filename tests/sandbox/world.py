@@ -22,7 +22,7 @@ import dns.query
 import dns.zone
 from docker.models.containers import Container
 
-from . import data, engine, git, keys, registry, repack, rootfs, zones
+from . import data, engine, git, keys, registry, repack, rootfs, rpm, zones
 from .common import HERE, LOGS, STATE, SandboxError, digest, say, step, write_if_changed
 
 NAME = data.WORLD
@@ -127,15 +127,23 @@ def _configure() -> None:
     )
     write_if_changed(ETC / "addresses", _addresses())
     write_if_changed(ETC / "receivers", _receivers())
-    write_if_changed(ETC / "outside", f"{data.OUTSIDE_IPV4} {data.SILENT_IPV4}\n")
+    way_out = "web" if data.UPSTREAM else "none"
+    write_if_changed(ETC / "outside", f"{data.OUTSIDE_IPV4} {data.SILENT_IPV4} {way_out}\n")
     for name in ("nginx.conf", "registry.yml", "chrony.conf"):
         write_if_changed(ETC / name, (HERE / "world" / name).read_bytes())
 
 
-def build() -> None:
-    """Build everything that the world serves and is not there yet; the archives must be."""
-    for name in data.SYSTEMS:
-        repack.docker(name)
+def build(systems: Collection[str]) -> None:
+    """Build what the world serves to hosts of these systems, and is not there yet.
+
+    The archives must be.
+    """
+    if not data.UPSTREAM:
+        for name in systems:
+            repack.docker(name)
+        if any(data.SYSTEMS[name].is_el for name in systems):
+            rpm.docker()
+            rpm.distribution()
     git.build(ROOT / "git")
     _configure()
 

@@ -68,6 +68,14 @@ def all_records(hosts: Sequence[data.Host]) -> dict[str, list[Record]]:
         found[data.DOMAIN] += [(owner, kind, value) for kind, value in world]
     for names, addresses in ((data.WORLD_NAMES, world), (data.OUTSIDE_NAMES, outside)):
         for name, owners in names.items():
+            if data.UPSTREAM and name in data.PACKAGE_ZONES:
+                if names is data.OUTSIDE_NAMES:
+                    # These names are the world's all the same, each in a zone of its own.
+                    found |= {
+                        f"{owner}.{name}": [("@", kind, value) for kind, value in addresses]
+                        for owner in owners
+                    }
+                continue
             found.setdefault(name, []).extend(
                 (owner, kind, value)
                 for owner in owners
@@ -112,8 +120,10 @@ def _mail(hosts: Sequence[data.Host]) -> list[Record]:
         ("autodiscover", "CNAME", f"{hosts[0].fqdn}."),
     ]
     for number, host in enumerate(hosts, start=1):
+        # The domain's SPF record says "mx", which may lead to ten servers at most (RFC 7208).
+        if data.SYSTEMS[host.system].look is None:
+            records.append(("@", "MX", f"{10 * number} {host.fqdn}."))
         records += [
-            ("@", "MX", f"{10 * number} {host.fqdn}."),
             (host.name, "TXT", '"v=spf1 a -all"'),
             (f"_dmarc.{host.name}", "TXT", '"v=DMARC1; p=none"'),
         ]
@@ -123,18 +133,20 @@ def _mail(hosts: Sequence[data.Host]) -> list[Record]:
 def all_zones(hosts: Sequence[data.Host], edits: Edits | None = None) -> dict[str, str]:
     """Every zone of the world, its text by its name.
 
-    The root is among them: what is in no zone does not exist, and nothing is asked outside.
+    The root is among them: what is in no zone does not exist, and nothing is asked outside. Only
+    where hosts install from the real archives it is not.
 
     edits: what takes the place of the records of that name and type.
     """
     found = all_records(hosts)
-    # The root refers to each of them, for resolvers that start there.
-    root: list[Record] = [(f"{name}.", "NS", f"ns.{data.DOMAIN}.") for name in found]
-    root += [
-        (f"ns.{data.DOMAIN}.", "A", data.WORLD_IPV4),
-        (f"ns.{data.DOMAIN}.", "AAAA", data.WORLD_IPV6),
-    ]
-    found = {".": root, **found}
+    if not data.UPSTREAM:
+        # The root refers to each of them, for resolvers that start there.
+        root: list[Record] = [(f"{name}.", "NS", f"ns.{data.DOMAIN}.") for name in found]
+        root += [
+            (f"ns.{data.DOMAIN}.", "A", data.WORLD_IPV4),
+            (f"ns.{data.DOMAIN}.", "AAAA", data.WORLD_IPV6),
+        ]
+        found = {".": root, **found}
     for (name, kind), values in (edits or {}).items():
         zone_name, owner = place(name, list(found))
         kept = [record for record in found[zone_name] if record[:2] != (owner, kind)]
@@ -208,8 +220,11 @@ def server_configuration(zone_names: Sequence[str], directory: str) -> str:
         "    dnssec-validation no;\n"
         "    empty-zones-enable no;\n"
         "    notify no;\n"
-        "};\n"
     )
+    if data.UPSTREAM:
+        # The engine's own name server, which asks those of the machine.
+        text += "    forward only;\n    forwarders { 127.0.0.11; };\n"
+    text += "};\n"
     for name in zone_names:
         text += f'zone "{name}" {{ type primary; file "{directory}/{file_name(name)}"; }};\n'
     return text

@@ -63,6 +63,15 @@ def known():
     return names
 
 
+def without_blocks(text):
+    return INDENTED.sub("", FENCED.sub("", text))
+
+
+def anchor(title):
+    """Return the name that GitHub gives to a heading."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
 def without_comments(block):
     return re.sub(r"(^|\s)#.*", "", block)
 
@@ -70,6 +79,20 @@ def without_comments(block):
 each_page = pytest.mark.parametrize(
     "page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name
 )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_of_the_project_and_headings_in_them(page):
+    text = without_blocks(page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, heading = target.partition("#")
+        path = (page.parent / name) if name else page
+        assert path.exists(), target
+        if heading and path.suffix == ".md":
+            titles = re.findall(r"^#+ +(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in map(anchor, titles), target
 
 
 @each_page

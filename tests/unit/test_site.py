@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
+from ansible.plugins.filter.mathstuff import FilterModule as Sets
 from ansible.plugins.test.core import match
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from ansible_collections.postmaster.mailhost.plugins.module_utils.check import catalogue, need
@@ -21,7 +22,7 @@ UNSET = {"docker_replace": False, "docker_upgrade": False, "docker_version": ""}
 def render(text, **values):
     environment = NativeEnvironment()
     # Jinja's own stay: Ansible's successors of them want its own environment.
-    environment.filters = {**FilterModule().filters(), **environment.filters}
+    environment.filters = {**FilterModule().filters(), **Sets().filters(), **environment.filters}
     environment.tests["match"] = match
     return environment.from_string(text).render(values)
 
@@ -54,18 +55,27 @@ def test_another_firewall_is_the_firewall_roles_matter_when_it_is_told_so(confli
     assert catalogue.select("repaired", repaired) == set(repaired)
 
 
-@pytest.mark.parametrize("firewall", [True, False])
-def test_what_each_look_lets_pass(firewall):
+def site_repairs(firewall=True, run=("all",), skip=()):
+    """Return the play of site.yml, and what its variables are with such tags."""
     (play,) = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
     values = {
         "mailhost_firewall": firewall,
+        "mailhost_stack": "mailcow",
+        "ansible_run_tags": list(run),
+        "ansible_skip_tags": list(skip),
         "__system_repairs": ["clock"],
         "__docker_repairs": ["engine.version"],
         "__firewall_repairs": ["firewall.services"],
         "__site": {"repairs": ["network.mtu"]},
     }
-    for name in ("__site_repairs_behind_system", "__site_repairs"):
+    for name in ("__site_asked", "__site_parts", "__site_repairs_behind_system", "__site_repairs"):
         values[name] = render(play["vars"][name], **values)
+    return play, values
+
+
+@pytest.mark.parametrize("firewall", [True, False])
+def test_what_each_look_lets_pass(firewall):
+    play, values = site_repairs(firewall)
     looks = [
         task["vars"]["preflight_repaired"]
         for task in play["tasks"]
@@ -80,6 +90,30 @@ def test_what_each_look_lets_pass(firewall):
         [],
     ]
     assert render(looks[2], ansible_check_mode=True, **values) == everything
+
+
+@pytest.mark.parametrize(
+    ("run", "skip", "repaired"),
+    [
+        (["all"], ["system"], ["engine.version", "firewall.services", "network.mtu"]),
+        (["all"], ["mailcow", "docker"], ["clock", "firewall.services"]),
+        (["preflight", "docker"], [], ["engine.version"]),
+        # A look alone foretells the whole run.
+        (["preflight"], [], ["clock", "engine.version", "firewall.services", "network.mtu"]),
+    ],
+)
+def test_what_a_role_that_is_left_out_would_repair_is_not_let_pass(run, skip, repaired):
+    assert site_repairs(run=run, skip=skip)[1]["__site_repairs"] == repaired
+
+
+@pytest.mark.parametrize(
+    ("run", "again"),
+    [(["all"], True), (["preflight"], False), (["preflight", "docker"], True)],
+)
+def test_it_looks_once_more_where_something_was_done(run, again):
+    play, values = site_repairs(run=run)
+    (when,) = [task["when"] for task in play["tasks"] if task["name"] == "Look once more"]
+    assert render("{{ " + when + " }}", **values) is again
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ FLOOR = re.fullmatch(r">=(\d+\.\d+)\.0", REQUIRES).group(1)
 SPECS = sorted(ROOT.glob("roles/*/meta/argument_specs.yml"))
 PLUGINS = sorted(
     path
-    for folder in ("modules", "lookup", "filter")
+    for folder in ("callback", "filter", "lookup", "modules")
     for path in (ROOT / "plugins" / folder).glob("[!_]*.py")
 )
 

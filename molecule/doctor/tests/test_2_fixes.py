@@ -57,8 +57,7 @@ def test_check_mode_tells_what_would_be_done(ill):
 
 def test_it_is_done(ill):
     diagnosis, run = look("mail1", "fix", **ill)
-    assert troubles(diagnosis) == [], told(diagnosis)
-    assert (diagnosis["verdict"], run.rc, run.changed) == ("healthy", 0, [TASK]), run.message
+    assert run.changed == [TASK], run.message
     assert {item["finding"] for item in diagnosis["fixed"]} == {
         "health.certificate_files",
         "health.configuration",
@@ -67,6 +66,13 @@ def test_it_is_done(ill):
         "health.hyperscan",
         "health.image",
     }
+    # Right behind that, IPv6 of a container that was made anew may not be reached from a busy machine.
+    if [item["id"] for item in troubles(diagnosis)] == ["smtp.connect"]:
+        assert "10.99." not in told(diagnosis), told(diagnosis)
+        diagnosis, run = look("mail1", "fix-settled", **ill)
+        assert run.changed == [], told(diagnosis)
+    assert troubles(diagnosis) == [], told(diagnosis)
+    assert (diagnosis["verdict"], run.rc) == ("healthy", 0), run.message
     assert on("mail1", MAILCOW + "stat -c %F data/assets/ssl/cert.pem") == "regular file\n"
     assert on("mail1", MAILCOW + "grep -c ^LOG_LINES= mailcow.conf") == "1\n"
 

@@ -129,3 +129,12 @@ def test_a_service_that_does_not_start_is_named_with_its_log():
     finally:
         on("mail1", f"mv /root/key.pem {MC}/data/assets/ssl/key.pem")
     assert play(ROLE, extra=QUICK).rc == 0
+
+
+def test_a_tag_mends_what_its_role_manages_and_nothing_else():
+    on("mail1", CASES["a value edited"][0])
+    on("mail1", BESIDE["the firewall gone"][0])
+    run = play(SITE, "--tags", "firewall")
+    assert (run.rc, run.changed) == (0, ["Rules"]), run.message
+    run = play(SITE, "--tags", "mailcow", extra=QUICK)
+    assert (run.rc, run.changed) == (0, ["Settings in mailcow.conf"]), run.message

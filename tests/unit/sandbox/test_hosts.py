@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from sandbox import data, hosts
+from sandbox import hosts
 
 
 def profile():
@@ -42,18 +42,3 @@ def test_the_filter_holds_for_every_way_to_call_the_kernel():
 def test_all_else_is_allowed_as_an_engine_inside_needs_it():
     assert profile()["defaultAction"] == "SCMP_ACT_ALLOW"
     assert len(profile()["syscalls"]) == 1
-
-
-def test_package_sources_in_both_forms():
-    newer = hosts._apt_sources(data.SYSTEMS["debian-12"])
-    assert list(newer) == ["etc/apt/sources.list.d/debian.sources"]
-    text = newer["etc/apt/sources.list.d/debian.sources"]
-    assert "\nSuites: bookworm bookworm-updates\n" in text
-    assert "\nSuites: bookworm-security\n" in text
-    older = hosts._apt_sources(data.SYSTEMS["debian-11"])
-    assert list(older) == ["etc/apt/sources.list"]
-    assert [line.split()[2:] for line in older["etc/apt/sources.list"].splitlines()] == [
-        ["http://deb.debian.org/debian", "bullseye", "main"],
-        ["http://deb.debian.org/debian", "bullseye-updates", "main"],
-        ["http://deb.debian.org/debian-security", "bullseye-security", "main"],
-    ]

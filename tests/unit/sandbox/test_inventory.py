@@ -38,6 +38,15 @@ def test_what_a_sandbox_host_needs_because_it_is_one():
     assert variables["docker_repository_key_fingerprint"] == FINGERPRINT
 
 
+def test_a_virtual_machine_needs_none_of_that():
+    machine = data.Host("mx", 21, "debian-13", virtual=True)
+    paths = [Path("/keys/id"), Path("/keys/known"), Path("/run/cp")]
+    text = inventory.text([machine], *paths, FINGERPRINT)
+    variables = yaml.safe_load(text)["mailhosts"]["hosts"]["mx"]
+    assert variables["preflight_accept"] == []
+    assert variables["preflight_swap_mib"] is None
+
+
 def test_connection():
     variables = read()["vars"]
     assert variables["ansible_ssh_private_key_file"] == "/keys/id"

@@ -144,3 +144,8 @@ def test_server_configuration_names_every_zone_and_its_file():
     text = zones.server_configuration([".", "example.test"], "/zones")
     assert 'zone "." { type primary; file "/zones/root.zone"; };' in text
     assert 'zone "example.test" { type primary; file "/zones/example.test.zone"; };' in text
+
+
+def test_the_mail_domain_has_no_more_servers_than_spf_may_ask_for():
+    records = zones.all_records(data.HOSTS)[data.DOMAIN]
+    assert 1 < sum(1 for owner, kind, _value in records if (owner, kind) == ("@", "MX")) <= 10

@@ -42,6 +42,8 @@ RELEASE = {
     "debian sid": "ID=debian\nVERSION_CODENAME=sid\nPRETTY_NAME='Debian sid'\n",
     "ubuntu": "ID=ubuntu\nID_LIKE=debian\nVERSION_ID=24.04\nVERSION_CODENAME=noble\n",
     "mint": "ID=linuxmint\nID_LIKE='ubuntu debian'\nVERSION_ID=22\nPRETTY_NAME='Linux Mint 22'\n",
+    "alma 8": "ID=almalinux\nID_LIKE='rhel centos fedora'\nVERSION_ID=8.10\nPRETTY_NAME='Alma 8'\n",
+    "stream 8": "ID=centos\nID_LIKE='rhel fedora'\nVERSION_ID=8\nPRETTY_NAME='Stream 8'\n",
     "alma": "ID=almalinux\nID_LIKE='rhel centos fedora'\nVERSION_ID=9.6\nPRETTY_NAME='Alma 9'\n",
     "rhel": "ID=rhel\nID_LIKE=fedora\nVERSION_ID=9.6\nPRETTY_NAME='RHEL 9'\n",
     "alpine": "ID=alpine\nVERSION_ID=3.22\nPRETTY_NAME='Alpine'\n",
@@ -180,7 +182,10 @@ def test_plan_for_a_fresh_debian(system):
     }
 
 
-@pytest.mark.parametrize(("name", "folder"), [("alma", "centos"), ("rhel", "rhel")])
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [("alma", "centos"), ("rhel", "rhel"), ("alma 8", "rhel"), ("stream 8", "centos")],
+)
 def test_plan_for_red_hats_family(system, name, folder):
     plan = docker_engine.plan(facts(system(name)), repository_url="https://mirror.example/d/")
     assert plan["refusal"] == "" and plan["missing"] == DOCKER_PACKAGES

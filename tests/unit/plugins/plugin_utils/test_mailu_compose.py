@@ -154,13 +154,13 @@ def test_two_point_zero():
     assert "192.0.2.10:4190:4190" not in services["front"]["ports"]
     assert services["antivirus"]["image"].startswith("${DOCKER_ORG:-ghcr.io/mailu}/")
     assert services["antivirus"]["env_file"] == "mailu.env"
-    assert services["antivirus"]["volumes"] == ["/mailu/filter:/data"]
+    assert services["antivirus"]["volumes"] == ["/mailu/filter:/data:z"]
 
 
 def test_overrides_are_read_only_and_follow_the_webmail():
     services = project(webmail="snappymail")["services"]
-    assert services["webmail"]["volumes"][-1] == "/mailu/overrides/snappymail:/overrides:ro"
+    assert services["webmail"]["volumes"][-1] == "/mailu/overrides/snappymail:/overrides:ro,z"
     assert services["front"]["volumes"] == [
-        "/mailu/certs:/certs",
-        "/mailu/overrides/nginx:/overrides:ro",
+        "/mailu/certs:/certs:z",
+        "/mailu/overrides/nginx:/overrides:ro,z",
     ]
