@@ -239,11 +239,12 @@ def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
 def main() -> int:
     """Run one of the steps above."""
     steps = {"remember": remember, "compare": compare, "interrupt": interrupt}
-    if len(sys.argv) != 3 or sys.argv[1] not in steps:
-        print(f"usage: python -m scenario {'|'.join(steps)} HOST", file=sys.stderr)
+    if len(sys.argv) < 3 or sys.argv[1] not in steps:
+        print(f"usage: python -m scenario {'|'.join(steps)} HOST...", file=sys.stderr)
         return 2
     try:
-        steps[sys.argv[1]](sys.argv[2])
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(steps[sys.argv[1]], sys.argv[2:]))
     except ScenarioError as error:
         print(error, file=sys.stderr)
         return 1

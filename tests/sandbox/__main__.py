@@ -24,8 +24,10 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="build what is missing, start the world and hosts")
     up.add_argument("hosts", nargs="*", default=["mail1"], metavar="HOST", help="default: mail1")
-    reset = verbs.add_parser("reset", help="throw a host away and make a bare one")
-    reset.add_argument("host", metavar="HOST")
+    reset = verbs.add_parser("reset", help="throw hosts away and make bare ones")
+    reset.add_argument("hosts", nargs="+", metavar="HOST")
+    remove = verbs.add_parser("remove", help="throw hosts away")
+    remove.add_argument("hosts", nargs="+", metavar="HOST")
     reboot = verbs.add_parser("reboot", help="restart a host, as a reboot of it does")
     reboot.add_argument("host", metavar="HOST")
     verbs.add_parser("down", help="stop everything, keep it")
@@ -60,7 +62,9 @@ def main() -> int:
         if given.verb == "up":
             sandbox.up([find(name) for name in given.hosts])
         elif given.verb == "reset":
-            sandbox.reset(find(given.host))
+            sandbox.reset([find(name) for name in given.hosts])
+        elif given.verb == "remove":
+            sandbox.remove([find(name) for name in given.hosts])
         elif given.verb == "reboot":
             sandbox.reboot(find(given.host))
         elif given.verb == "down":

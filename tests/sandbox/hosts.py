@@ -336,8 +336,9 @@ def ssh(host: data.Host, *command: str) -> list[str]:
 
 def _patience(host: data.Host) -> float:
     """How long a host may take to start, in seconds."""
-    # Without the processor's help everything takes many times as long.
-    return 600.0 if host.virtual and not vm.has_kvm() else 60.0
+    # Without the processor's help everything takes many times as long. A container needs a few seconds,
+    # unless others keep the cores busy.
+    return 600.0 if host.virtual and not vm.has_kvm() else 120.0
 
 
 def wait(host: data.Host) -> None:
@@ -374,7 +375,9 @@ def _testimony(host: data.Host, container: Container) -> bytes:
     text = container.logs()
     if not host.virtual and container.status == "running":
         for command in (
-            "journalctl --no-pager -b -n 200",
+            # What it began with, and not what it repeats at each of our questions.
+            "journalctl --no-pager -b --grep=^(?!fatal:)",
+            "systemctl --no-pager status sshd.service ssh.service",
             "ps axf",
             "ss -tlnp",
             "ls -la /run/sshd",
@@ -383,12 +386,17 @@ def _testimony(host: data.Host, container: Container) -> bytes:
     return text
 
 
+def remove(host: data.Host) -> None:
+    """Throw a host away, if it is there, with all that it holds."""
+    with step(f"host {host.name} thrown away"):
+        engine.remove(host.container)
+        _close_connection(host)
+
+
 def reset(host: data.Host) -> None:
     """Throw a host away and make a bare one in its place; a second one, if that does not start."""
     for attempt in (1, 2):
-        with step(f"host {host.name} thrown away"):
-            engine.remove(host.container)
-            _close_connection(host)
+        remove(host)
         try:
             start(host)
         except SandboxError as error:

@@ -97,17 +97,24 @@ def up(wanted: Sequence[data.Host]) -> None:
     with locked(), step("up"):
         _build(wanted)
         world.start()
-        for host in wanted:
-            hosts.start(host)
+        parallel(*(functools.partial(hosts.start, host) for host in wanted))
 
 
-def reset(host: data.Host) -> None:
-    """Replace a host by a bare one."""
+def reset(wanted: Sequence[data.Host]) -> None:
+    """Replace hosts by bare ones."""
     engine.client()
     with locked():
-        _build([host])
+        _build(wanted)
         world.start()
-        hosts.reset(host)
+        parallel(*(functools.partial(hosts.reset, host) for host in wanted))
+
+
+def remove(unwanted: Sequence[data.Host]) -> None:
+    """Throw hosts away."""
+    engine.client()
+    with locked():
+        for host in unwanted:
+            hosts.remove(host)
 
 
 def fault(name: str, on: bool, only: Sequence[data.Host] = ()) -> None:
