@@ -542,7 +542,7 @@ class Host:
             names: names; an address is its own.
 
         Returns:
-            list[reach.Name]: in the order of the names, within three seconds.
+            list[reach.Name]: in the order of the names, within eight seconds.
 
         Raises:
             HostError: what becomes of a name is not known.

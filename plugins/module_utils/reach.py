@@ -14,7 +14,8 @@ from typing import Any, Callable, Iterable, NamedTuple, Sequence, TypeVar
 
 from ansible_collections.postmaster.mailhost.plugins.module_utils import dns_message
 
-#: Seconds for one connection, answer or name, and for everything that is asked at once.
+#: Seconds for one connection or answer, and for everything that is asked at once. A name may take all
+#: of the latter: the C library asks again after five seconds, and one lost packet is no failure.
 TIMEOUT = 3.0
 LIMIT = 8.0
 
@@ -152,7 +153,7 @@ def ask_all(
     return _all_at_once(lambda question: _ask(question, timeout), questions, limit, late)
 
 
-def look_up(names: Sequence[str], timeout: float = TIMEOUT) -> list[Name]:
+def look_up(names: Sequence[str], timeout: float = LIMIT) -> list[Name]:
     """Return the addresses of names, as programs on this host get them.
 
     Args:

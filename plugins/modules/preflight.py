@@ -15,7 +15,7 @@ description:
   - Compares a server with what a mail stack needs. The checks are listed in C(docs/checks.md).
   - Only looks, in one process. Nothing is changed.
   - Connections are made by the checks of the subjects C(egress) and C(resolver) only, all at the
-    same time, each for at most three seconds.
+    same time, each for at most three seconds; a name may take eight.
   - Findings do not make the task fail. RV(summary.go) says whether to go on.
 options:
   stack:

@@ -3,7 +3,8 @@
 """Connections that leave the host: what the stack talks to, over which protocol and family.
 
 Web servers are only connected to; nothing is asked of them but of the one that knows whether the
-network has a bad name. Everything is tried at the same time, each thing for three seconds.
+network has a bad name. Everything is tried at the same time, each name for eight seconds and all
+else for three.
 """
 
 from __future__ import annotations
