@@ -48,7 +48,7 @@ This page is made by `tests/platforms_doc.py`.
 PYTHON = """
 *all*: every test is run with it; it is the line that `make` takes for the Python that it finds. *sanity*:
 `ansible-test sanity` only. On managed hosts the modules need nothing but Python's standard library; their
-unit tests are run on the oldest and the newest Python that is found, and on the controller's.
+unit tests are run on the oldest Python that is found, and on the controller's.
 
 What has passed, by the Python of managed hosts: *imports* are those of `ansible-test sanity`, which also
 compiles; *units* are the unit tests; *scenarios* are playbooks on hosts of the sandbox. A dash: ansible-core

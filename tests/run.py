@@ -9,8 +9,8 @@ Each step is one line with what it counted and its time; its output is in
 .build/log/STEP.log, and the end of it is shown when the step fails. STEP names
 one step or, with a trailing *, several. The last line is the sum of all steps.
 
-Steps with sandbox hosts run one after the other, beside the steps that need this machine
-only. Those with hosts of their own follow the latter: two rows, as two cores are busy then.
+Two steps run at a time, as there are two cores: one with hosts of the sandbox and one that needs this
+machine only, as long as there are both. Scenarios that share a host run one after the other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cores
@@ -44,10 +44,8 @@ INVENTORY = BUILD / "sandbox" / "inventory.yml"
 LIMIT_SECONDS = 85 * 60
 TAIL_LINES = 40
 MOST_COLUMNS = 300
-# Scenarios that look at what happens within seconds. They come last, when nothing else runs.
-TIMED = ("fail2ban", "firewall")
-# Scenarios with hosts that no other has: they run beside the others.
-BESIDE = ("mailu", "platforms", "postfix")
+# The scenarios that take long, the longest first: so no long one is left for the end.
+LONG = ("mailcow", "mailu", "doctor", "platforms")
 # Scenarios with virtual machines. Where the processor cannot run these by itself, one takes longer
 # than everything else; so they are a set of their own.
 VIRTUAL = ("vm",)
@@ -87,21 +85,28 @@ class Count:
 class Step:
     """A named step: `action` gets the step's Log and returns its Count.
 
-    Steps of the same `lane` run one after the other, those of different lanes at
-    the same time.
+    It does not run at the same time as another that needs the same of `hosts`, the sandbox's; ALL is
+    for the step that brings them up.
     """
 
     name: str
     action: Callable[[Log], Count]
-    lane: str = "machine"
+    hosts: frozenset[str] = frozenset()
+
+    def goes_with(self, other: Step) -> bool:
+        """May both run at the same time?"""
+        both = (self.hosts, other.hosts)
+        return not self.hosts & other.hosts and not (ALL in both and all(both))
 
 
-#: The commands that run at the moment, of all lanes.
+#: How many steps run at the same time.
+AT_ONCE = 2
+ALL = frozenset({"all"})
+
+#: The commands that run at the moment, of all steps.
 RUNNING: set[subprocess.Popen] = set()
 INTERRUPTED = threading.Event()
-#: No scenario begins before the sandbox has been brought up, if it is to be.
-SANDBOX_DONE = threading.Event()
-#: Lines of different lanes are not mixed.
+#: Lines of different steps are not mixed.
 PRINTING = threading.Lock()
 
 
@@ -385,9 +390,9 @@ def target_units(log: Log, python: Path, core: Core) -> Count:
 
 
 def target_unit_steps() -> Iterator[Step]:
-    """A step each for the oldest and the newest Python of managed hosts on this machine.
+    """A step for the oldest Python of managed hosts on this machine.
 
-    The step "unit" has one between them, and "sanity" compiles and imports on all.
+    The step "unit" has a newer one, and "sanity" compiles and imports on all.
     """
     found = cores.pythons()
     in_use = cores.core_in_use()
@@ -397,7 +402,7 @@ def target_unit_steps() -> Iterator[Step]:
         for core in (*cores.CORES, in_use)
         if core.target[0] <= version <= core.target[1] and cores.controller_for(core, found)
     }
-    for version in sorted({min(fit), max(fit)} - {cores.python_of(VENV)} if fit else ()):
+    for version in {min(fit)} - {cores.python_of(VENV)} if fit else ():
         name = f"unit-python{cores.text(version)}"
         yield Step(name, lambda log, p=found[version], c=fit[version]: target_units(log, p, c))
 
@@ -492,8 +497,15 @@ def published(log: Log, looks: Callable[[Log], dict[str, bool]]) -> Count:
 # --- ansible-test -------------------------------------------------------------------
 
 
-def sanity(log: Log, core: Core, python: Path) -> Count:
+# Tests of style: each line of ansible-core brings its own version of the linter, and takes half of its
+# time for them.
+STYLE = ("changelog", "pep8", "pylint")
+
+
+def sanity(log: Log, core: Core, python: Path, brief: bool) -> Count:
     """Run "ansible-test sanity" of one line of ansible-core on what the tarball holds.
+
+    brief: without the tests of style, and with imports on the ends of the range of Pythons only.
 
     On a copy, because ansible-test wants to stand in a real folder
     ansible_collections/NAMESPACE/NAME, and would look at .build otherwise. What is not
@@ -509,16 +521,16 @@ def sanity(log: Log, core: Core, python: Path) -> Count:
         shutil.copy2(ROOT / path, root / path, follow_symlinks=False)
     # A repository of its own; in ours, ansible-test would find only ignored files.
     log.must(["git", "init", "--quiet"], cwd=root)
-    # The folders of Pythons that are not on PATH come last, and so add only these. Imports on each Python
-    # take most of the time, so two lines do them on all, and the others on the ends of their range.
+    # The folders of Pythons that are not on PATH come last, and so add only these.
     folders = [str(venv / "bin"), clean_environment()["PATH"]]
     first, last = core.target
     fit = {version: path for version, path in cores.pythons().items() if first <= version <= last}
-    if core not in (cores.core_in_use(), cores.CORES[-1]):
+    if brief:
         fit = {version: fit[version] for version in (min(fit), max(fit))}
     folders += [str(path.parent) for path in fit.values()]
     code = log.run(
-        [venv / "bin/ansible-test", "sanity", "--local", "--color", "no"],
+        [venv / "bin/ansible-test", "sanity", "--local", "--color", "no"]
+        + [f"--skip-test={name}" for name in STYLE if brief],
         cwd=root,
         PATH=os.pathsep.join(folders),
     )
@@ -542,10 +554,14 @@ def sanity(log: Log, core: Core, python: Path) -> Count:
     return Count(passed=ran - number, failed=number, seen=seen)
 
 
-def sanity_steps() -> Iterator[Step]:
-    """One step for each line of ansible-core, the one in use first."""
+def sanity_steps(complete: bool = False) -> Iterator[Step]:
+    """One step for each line of ansible-core, the one in use first.
+
+    That one and the newest run all of the tests, the others if they are to be `complete`.
+    """
     found = cores.pythons()
     in_use = cores.core_in_use()
+    whole = cores.CORES if complete else (in_use, cores.CORES[-1])
     for core in sorted(cores.CORES, key=lambda core: (core != in_use, core.name)):
         python = cores.controller_for(core, found)
         name = f"sanity-{core.name}"
@@ -554,7 +570,8 @@ def sanity_steps() -> Iterator[Step]:
             need = f"no Python {first} to {last} here"
             yield Step(name, lambda log, note=need: Count(skipped=1, note=note))
         else:
-            yield Step(name, lambda log, c=core, p=python: sanity(log, c, p))
+            brief = core not in whole
+            yield Step(name, lambda log, c=core, p=python, b=brief: sanity(log, c, p, b))
 
 
 # --- the sandbox --------------------------------------------------------------------
@@ -562,19 +579,13 @@ def sanity_steps() -> Iterator[Step]:
 
 def sandbox(log: Log) -> Count:
     """Bring up the small internet and its hosts."""
-    try:
-        return log.passes(
-            [VENV / "bin/python", "-m", "sandbox", "up"], PYTHONPATH=str(ROOT / "tests")
-        )
-    finally:
-        SANDBOX_DONE.set()
+    return log.passes([VENV / "bin/python", "-m", "sandbox", "up"], PYTHONPATH=str(ROOT / "tests"))
 
 
 def molecule(log: Log, scenario: str) -> Count:
     """Run one scenario; each of its actions (check, converge, ...) is one test, and so is each
     test of its verify.
     """
-    SANDBOX_DONE.wait()
     command = [VENV / "bin/molecule", "-c", "molecule/config.yml"]
     # Said, because molecule looks in extensions/molecule of a collection.
     environment = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "MAILHOST_INVENTORY": str(INVENTORY)}
@@ -611,7 +622,7 @@ def check_steps() -> Iterator[Step]:
     yield Step("yamllint", lambda log: lint(log, "yamllint", "--strict", "."))
     yield Step("shellcheck", lambda log: log.passes(["shellcheck", *shell_scripts()]))
     # As long as the unit tests, and beside them.
-    yield Step("ansible-lint", lambda log: lint(log, "ansible-lint"), lane="lint")
+    yield Step("ansible-lint", lambda log: lint(log, "ansible-lint"))
     yield Step("changelog", lambda log: lint(log, "antsibull-changelog", "lint"))
     yield Step("unit", unit)
 
@@ -624,23 +635,25 @@ def all_steps() -> Iterator[Step]:
     yield Step("fail2ban", fail2ban)
     yield Step("collection", collection)
     yield from sanity_steps()
-    yield Step("sandbox", sandbox, lane="hosts")
+    yield Step("sandbox", sandbox, ALL)
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
-    for name in sorted(names - {*VIRTUAL, *SYSTEMS}, key=lambda name: (name in TIMED, name)):
-        lane = "machine" if name in BESIDE else "hosts"
-        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane=lane)
+    names -= {*VIRTUAL, *SYSTEMS}
+    yield from scenarios([*LONG, *sorted(names - {*LONG})])
 
 
 def release_steps() -> Iterator[Step]:
-    """What Galaxy and the makers of documentation do with the tarball."""
+    """What Galaxy and the makers of documentation do with the tarball, and all that ansible-test has."""
     yield Step("docs-site", lambda log: published(log, publish.docs_site))
     yield Step("galaxy-importer", lambda log: published(log, publish.importer))
+    yield from sanity_steps(complete=True)
 
 
-def scenarios(names: tuple[str, ...]) -> Iterator[Step]:
-    """The steps of some scenarios alone; they make what they need of the sandbox."""
+def scenarios(names: Sequence[str]) -> Iterator[Step]:
+    """The steps of some scenarios; alone, they make what they need of the sandbox."""
     for name in names:
-        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), lane="hosts")
+        made = (ROOT / "molecule" / name / "create.yml").read_text()
+        hosts = frozenset(re.findall(r"(?:mail|vm)\d+", " ".join(re.findall("sandbox .*", made))))
+        yield Step(f"molecule-{name}", lambda log, n=name: molecule(log, n), hosts)
 
 
 def failures(text: str) -> list[str]:
@@ -679,25 +692,41 @@ def perform(step: Step) -> Count:
     return count
 
 
-def perform_lane(lane: list[Step]) -> list[Count]:
-    """Run the steps of one lane; return what they counted."""
-    return [perform(step) for step in lane if not INTERRUPTED.is_set()]
+def next_step(waiting: Sequence[Step], running: Sequence[Step]) -> Step | None:
+    """Return the first step that may run beside those that do.
+
+    One that needs no hosts is taken where such with hosts run, and the other way round, as long as
+    there are both: the former work, and the latter often wait.
+    """
+    free = [step for step in waiting if all(step.goes_with(other) for other in running)]
+    with_hosts = any(step.hosts for step in running)
+    return min(free, key=lambda step: bool(step.hosts) == with_hosts, default=None)
 
 
-def perform_all(steps: list[Step]) -> list[Count]:
-    """Run all steps, the lanes at the same time; return what they counted."""
-    lanes: dict[str, list[Step]] = {}
-    for step in steps:
-        lanes.setdefault(step.lane, []).append(step)
-    with concurrent.futures.ThreadPoolExecutor(max_workers=len(lanes) or 1) as pool:
+def perform_all(steps: Sequence[Step]) -> list[Count]:
+    """Run all steps; return what they counted."""
+    waiting, running, counts = list(steps), {}, []
+    with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         try:
-            results = list(pool.map(perform_lane, lanes.values()))
+            while running or waiting:
+                while len(running) < AT_ONCE and not INTERRUPTED.is_set():
+                    step = next_step(waiting, list(running.values()))
+                    if step is None:
+                        break
+                    waiting.remove(step)
+                    running[pool.submit(perform, step)] = step
+                done, _others = concurrent.futures.wait(
+                    running, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for future in done:
+                    del running[future]
+                    counts.append(future.result())
         except KeyboardInterrupt:
             INTERRUPTED.set()
             for process in list(RUNNING):
                 end(process)
             raise
-    return [count for counts in results for count in counts]
+    return counts
 
 
 def main(arguments: list[str]) -> int:
@@ -727,8 +756,6 @@ def main(arguments: list[str]) -> int:
         for step in steps
         if not wanted or any(fnmatch.fnmatch(step.name, pattern) for pattern in wanted)
     ]
-    if all(step.action is not sandbox for step in chosen):
-        SANDBOX_DONE.set()
     for count in perform_all(chosen):
         total.passed += count.passed
         total.failed += count.failed

@@ -11,8 +11,8 @@ from pathlib import Path
 from sandbox.hosts import find
 from scenario import on
 
-HOST = "mail4"
-NAME = "mail4.example.test"
+HOST = "mail8"
+NAME = "mail8.example.test"
 PLAYBOOK = Path(__file__).parents[1] / "converge.yml"
 CONTROL = "/var/qmail/control"
 RULES = "/etc/tcp.smtp"

@@ -45,7 +45,7 @@ CASES = {
     ),
     "what qmail-send rereads": (
         f"""
-        sed -i /mail4/d {CONTROL}/locals; chmod 640 {CONTROL}/locals
+        sed -i /mail8/d {CONTROL}/locals; chmod 640 {CONTROL}/locals
         echo :allow >{RULES}
         """,
         {FILES: [f"{CONTROL}/locals"], RELAY: [RULES]},
