@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.postmaster.mailhost.plugins.module_utils import stack
 from machine import ADDRESSES, BANNED, OTHER, everywhere, reached, reboot, settles, vm
 from sandbox import data
-from scenario import ROOT, play
+from scenario import ROOT, SITE, play
 
 MAILCOW = stack.get("mailcow")
 PUBLIC = [port["port"] for port in MAILCOW["ports"] if port["public"]]
@@ -123,5 +123,5 @@ def test_and_then_nothing_is_left_to_do():
     assert run.rc == 0, run.message
     # What was closed at the engine's helper by its number is closed no longer.
     assert run.changed in ([], ["Rules"])
-    again = play("--check")
+    again = play(SITE, "--check")
     assert (again.rc, again.changed) == (0, []), again.message
