@@ -178,6 +178,7 @@ def test_each_line_counts_for_whom_it_should(read, name, mode, samples, dresses)
     assert not wrong, "\n".join(wrong)
 
 
+@oldest_and_newest
 @with_samples
 def test_fail2ban_regex_finds_the_same_in_a_file(
     fail2ban, config, tmp_path, name, mode, samples, dresses
