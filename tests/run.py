@@ -103,6 +103,8 @@ class Step:
 AT_ONCE = 2
 ALL = frozenset({"all"})
 
+#: The hosts of all scenarios that are to be run; main() knows.
+HOSTS: set[str] = set()
 #: The commands that run at the moment, of all steps.
 RUNNING: set[subprocess.Popen] = set()
 INTERRUPTED = threading.Event()
@@ -565,8 +567,13 @@ def sanity_steps(others: bool = False) -> Iterator[Step]:
 
 
 def sandbox(log: Log) -> Count:
-    """Bring up the small internet and its hosts."""
-    return log.passes([VENV / "bin/python", "-m", "sandbox", "up"], PYTHONPATH=str(ROOT / "tests"))
+    """Bring up the small internet and a host, and make what the other hosts begin with: a scenario
+    that builds it keeps all others waiting.
+    """
+    command = [VENV / "bin/python", "-m", "sandbox"]
+    if HOSTS:
+        log.must([*command, "build", *sorted(HOSTS)], PYTHONPATH=str(ROOT / "tests"))
+    return log.passes([*command, "up"], PYTHONPATH=str(ROOT / "tests"))
 
 
 def molecule(log: Log, scenario: str) -> Count:
@@ -622,9 +629,9 @@ def all_steps() -> Iterator[Step]:
     yield Step("fail2ban", fail2ban)
     yield Step("collection", collection)
     yield from sanity_steps()
-    yield Step("sandbox", sandbox, ALL)
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     names -= {*VIRTUAL, *SYSTEMS}
+    yield Step("sandbox", sandbox, ALL)
     yield from scenarios([*LONG, *sorted(names - {*LONG})])
 
 
@@ -743,6 +750,7 @@ def main(arguments: list[str]) -> int:
         for step in steps
         if not wanted or any(fnmatch.fnmatch(step.name, pattern) for pattern in wanted)
     ]
+    HOSTS.update(*(step.hosts - ALL for step in chosen))
     for count in perform_all(chosen):
         total.passed += count.passed
         total.failed += count.failed

@@ -24,6 +24,8 @@ def main() -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     up = verbs.add_parser("up", help="build what is missing, start the world and hosts")
     up.add_argument("hosts", nargs="*", default=["mail1"], metavar="HOST", help="default: mail1")
+    build = verbs.add_parser("build", help="build what is missing, and start nothing")
+    build.add_argument("hosts", nargs="+", metavar="HOST")
     reset = verbs.add_parser("reset", help="throw hosts away and make bare ones")
     reset.add_argument("hosts", nargs="+", metavar="HOST")
     remove = verbs.add_parser("remove", help="throw hosts away")
@@ -61,6 +63,8 @@ def main() -> int:
     try:
         if given.verb == "up":
             sandbox.up([find(name) for name in given.hosts])
+        elif given.verb == "build":
+            sandbox.build([find(name) for name in given.hosts])
         elif given.verb == "reset":
             sandbox.reset([find(name) for name in given.hosts])
         elif given.verb == "remove":

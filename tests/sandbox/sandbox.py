@@ -91,6 +91,13 @@ def _build(wanted_hosts: Sequence[data.Host]) -> None:
     )
 
 
+def build(wanted: Sequence[data.Host]) -> None:
+    """Build what is missing for the world and *wanted* hosts."""
+    engine.client()
+    with locked(), step("build"):
+        _build(wanted)
+
+
 def up(wanted: Sequence[data.Host]) -> None:
     """Build what is missing, start the world and *wanted* hosts."""
     engine.client()
