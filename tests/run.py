@@ -45,12 +45,12 @@ LIMIT_SECONDS = 86 * 60
 TAIL_LINES = 40
 MOST_COLUMNS = 300
 # The scenarios that take long, the longest first: so no long one is left for the end.
-LONG = ("mailcow", "mailu", "doctor", "platforms")
+LONG = ("mailcow", "mailu", "doctor")
 # Scenarios with virtual machines. Where the processor cannot run these by itself, one takes longer
 # than everything else; so they are a set of their own.
 VIRTUAL = ("vm",)
-# Scenarios with systems that others have already shown to be right, but for the stacks on them.
-SYSTEMS = ("stacks",)
+# Scenarios with look-alikes of other systems. With them all steps would take more than an hour.
+SYSTEMS = ("platforms", "stacks")
 
 DEADLINE = time.monotonic() + LIMIT_SECONDS
 
