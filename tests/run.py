@@ -85,25 +85,18 @@ class Count:
 class Step:
     """A named step: `action` gets the step's Log and returns its Count.
 
-    It does not run at the same time as another that needs the same of `hosts`, the sandbox's; ALL is
-    for the step that brings them up.
+    It does not run at the same time as another that needs one of the same `hosts` of the sandbox.
     """
 
     name: str
     action: Callable[[Log], Count]
     hosts: frozenset[str] = frozenset()
 
-    def goes_with(self, other: Step) -> bool:
-        """May both run at the same time?"""
-        both = (self.hosts, other.hosts)
-        return not self.hosts & other.hosts and not (ALL in both and all(both))
-
 
 #: How many steps run at the same time.
 AT_ONCE = 2
-ALL = frozenset({"all"})
 
-#: The hosts of all scenarios that are to be run; main() knows.
+#: The hosts of the scenarios that are to be run; main() knows.
 HOSTS: set[str] = set()
 #: The commands that run at the moment, of all steps.
 RUNNING: set[subprocess.Popen] = set()
@@ -566,14 +559,17 @@ def sanity_steps(others: bool = False) -> Iterator[Step]:
 # --- the sandbox --------------------------------------------------------------------
 
 
+SANDBOX = (VENV / "bin/python", "-m", "sandbox")
+
+
 def sandbox(log: Log) -> Count:
     """Bring up the small internet and a host, and make what the other hosts begin with: a scenario
     that builds it keeps all others waiting.
     """
-    command = [VENV / "bin/python", "-m", "sandbox"]
+    environment = {"PYTHONPATH": str(ROOT / "tests")}
     if HOSTS:
-        log.must([*command, "build", *sorted(HOSTS)], PYTHONPATH=str(ROOT / "tests"))
-    return log.passes([*command, "up"], PYTHONPATH=str(ROOT / "tests"))
+        log.must([*SANDBOX, "build", *sorted(HOSTS)], **environment)
+    return log.passes([*SANDBOX, "up"], **environment)
 
 
 def molecule(log: Log, scenario: str) -> Count:
@@ -584,7 +580,7 @@ def molecule(log: Log, scenario: str) -> Count:
     # Said, because molecule looks in extensions/molecule of a collection.
     environment = {"MOLECULE_GLOB": "molecule/*/molecule.yml", "MAILHOST_INVENTORY": str(INVENTORY)}
     # Without the step "sandbox" nobody has written it yet, and plays read it before they make a host.
-    log.must([VENV / "bin/python", "-m", "sandbox", "inventory"], PYTHONPATH=str(ROOT / "tests"))
+    log.must([*SANDBOX, "inventory"], PYTHONPATH=str(ROOT / "tests"))
     # After a run that was cut off, molecule would not make the hosts again.
     log.must([*command, "reset", "-s", scenario], **environment)
     code = log.run([*command, "test", "-s", scenario], **environment)
@@ -631,12 +627,14 @@ def all_steps() -> Iterator[Step]:
     yield from sanity_steps()
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     names -= {*VIRTUAL, *SYSTEMS}
-    yield Step("sandbox", sandbox, ALL)
-    yield from scenarios([*LONG, *sorted(names - {*LONG})])
+    steps = list(scenarios([*LONG, *sorted(names - {*LONG})]))
+    # It is what they all begin with: none runs beside it.
+    yield Step("sandbox", sandbox, frozenset().union(*(step.hosts for step in steps)))
+    yield from steps
 
 
 def release_steps() -> Iterator[Step]:
-    """What Galaxy and the makers of documentation do with the tarball, and all that ansible-test has."""
+    """What Galaxy and the makers of documentation do with the tarball, and the rest of sanity."""
     yield Step("docs-site", lambda log: published(log, publish.docs_site))
     yield Step("galaxy-importer", lambda log: published(log, publish.importer))
     yield from sanity_steps(others=True)
@@ -692,8 +690,9 @@ def next_step(waiting: Sequence[Step], running: Sequence[Step]) -> Step | None:
     One that needs no hosts is taken where such with hosts run, and the other way round, as long as
     there are both: the former work, and the latter often wait.
     """
-    free = [step for step in waiting if all(step.goes_with(other) for other in running)]
-    with_hosts = any(step.hosts for step in running)
+    busy = frozenset().union(*(step.hosts for step in running))
+    free = [step for step in waiting if not step.hosts & busy]
+    with_hosts = bool(busy)
     return min(free, key=lambda step: bool(step.hosts) == with_hosts, default=None)
 
 
@@ -703,7 +702,7 @@ def perform_all(steps: Sequence[Step]) -> list[Count]:
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         try:
             while running or waiting:
-                while len(running) < AT_ONCE and not INTERRUPTED.is_set():
+                while len(running) < AT_ONCE:
                     step = next_step(waiting, list(running.values()))
                     if step is None:
                         break
@@ -750,7 +749,7 @@ def main(arguments: list[str]) -> int:
         for step in steps
         if not wanted or any(fnmatch.fnmatch(step.name, pattern) for pattern in wanted)
     ]
-    HOSTS.update(*(step.hosts - ALL for step in chosen))
+    HOSTS.update(*(step.hosts for step in chosen if step.action is not sandbox))
     for count in perform_all(chosen):
         total.passed += count.passed
         total.failed += count.failed

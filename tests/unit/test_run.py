@@ -9,10 +9,10 @@ import run
 
 UNIT = run.Step("unit", None)
 LINT = run.Step("lint", None)
-SANDBOX = run.Step("sandbox", None, run.ALL)
 ONE = run.Step("one", None, frozenset({"mail1", "mail3"}))
 OTHER = run.Step("other", None, frozenset({"mail3"}))
 APART = run.Step("apart", None, frozenset({"mail2"}))
+SANDBOX = run.Step("sandbox", None, ONE.hosts | OTHER.hosts | APART.hosts)
 
 
 def test_the_sandbox_comes_first_and_no_scenario_beside_it():
@@ -42,6 +42,13 @@ def test_scenarios_say_which_hosts_they_make():
     assert hosts["molecule-docker"] == {"mail2"}
     assert hosts["molecule-doctor"] == {"mail1", "mail3", "mail4"}
     assert "vm1" in hosts["molecule-vm"]
+
+
+def test_the_step_sandbox_has_the_hosts_of_every_scenario_behind_it():
+    steps = list(run.all_steps())
+    number = [step.name for step in steps].index("sandbox")
+    assert not any(step.hosts for step in steps[:number])
+    assert all(step.hosts and step.hosts <= steps[number].hosts for step in steps[number + 1 :])
 
 
 def test_every_step_is_run_once_and_counted():
