@@ -44,8 +44,9 @@ INVENTORY = BUILD / "sandbox" / "inventory.yml"
 LIMIT_SECONDS = 86 * 60
 TAIL_LINES = 40
 MOST_COLUMNS = 300
-# The scenarios that take long, the longest first: so no long one is left for the end.
-LONG = ("mailcow", "mailu", "doctor")
+# Scenarios with hosts in common, so that one waits for the other: they begin first, and others run
+# beside them. Behind them the longest, so that it is not left for the end.
+FIRST = ("mailcow", "doctor", "fail2ban", "firewall", "preflight", "mailu")
 # Scenarios with virtual machines. Where the processor cannot run these by itself, one takes longer
 # than everything else; so they are a set of their own.
 VIRTUAL = ("vm",)
@@ -540,11 +541,11 @@ def sanity(log: Log, core: Core, python: Path) -> Count:
 
 
 def sanity_steps(others: bool = False) -> Iterator[Step]:
-    """A step each for the line of ansible-core in use and for the newest, or for all `others`."""
+    """A step for the line of ansible-core in use, or one for each of the `others`."""
     found = cores.pythons()
-    usual = (cores.core_in_use(), cores.CORES[-1])
+    in_use = cores.core_in_use()
     for core in cores.CORES:
-        if (core in usual) == others:
+        if (core == in_use) == others:
             continue
         python = cores.controller_for(core, found)
         name = f"sanity-{core.name}"
@@ -627,7 +628,7 @@ def all_steps() -> Iterator[Step]:
     yield from sanity_steps()
     names = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
     names -= {*VIRTUAL, *SYSTEMS}
-    steps = list(scenarios([*LONG, *sorted(names - {*LONG})]))
+    steps = list(scenarios([*FIRST, *sorted(names - {*FIRST})]))
     # It is what they all begin with: none runs beside it.
     yield Step("sandbox", sandbox, frozenset().union(*(step.hosts for step in steps)))
     yield from steps

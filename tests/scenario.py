@@ -7,16 +7,19 @@ As a program: ``python -m scenario remember|compare|interrupt HOST`` (from withi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from sandbox.hosts import find, ssh
 
@@ -50,6 +53,7 @@ class Run:
         changed_on: the same for changed ones, by host.
         results: what each task returned, by host; of tasks with the same name the last.
         message: the error of the first task that failed.
+        report: all of it, as the callback has written it.
     """
 
     rc: int
@@ -59,6 +63,11 @@ class Run:
     changed_on: dict[str, list[str]] = field(default_factory=dict)
     results: dict[str, dict[str, dict]] = field(default_factory=dict)
     message: str = ""
+    report: dict = field(default_factory=dict)
+
+    def of(self, host: str) -> Run:
+        """What has happened on one host; ``output`` is that of all."""
+        return _judge(self.rc, self.output, self.report, host)
 
     def findings(self, host: str) -> list[dict]:
         """What the read-only tasks found on a host, of each the last time."""
@@ -68,28 +77,88 @@ class Run:
         return found
 
 
-def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **env: str) -> Run:
+def play(
+    playbook: Path = SITE,
+    *arguments: str,
+    extra: dict | None = None,
+    by_host: Mapping[str, dict] | None = None,
+    **env: str,
+) -> Run:
     """Run a playbook on the scenario's hosts.
 
     Args:
         playbook: its file.
         arguments: further words for ansible-playbook, such as ``--check``.
         extra: variables above all others.
+        by_host: variables of single hosts, above those of the inventories.
         env: environment variables.
 
     Returns:
         Run: ``changed`` and ``failed`` name tasks, without their role, in the order of the play;
         ``message`` is the error of the first task that failed.
     """
-    command = [
-        str(ROOT / ".build/venv/bin/ansible-playbook"),
-        "--inventory=" + INVENTORY,
-        "--inventory=" + str(scenario_directory() / "inventory.yml"),
-        "--extra-vars=" + json.dumps({"mailhost_hosts": "scenario_hosts", **(extra or {})}),
-        str(playbook),
-        *arguments,
-    ]
-    environment = {
+    with _inventory(by_host or {}) as more:
+        inventories = [*_inventories(), *([more] if by_host else [])]
+        extra = {"mailhost_hosts": "scenario_hosts", **(extra or {})}
+        done = _ansible_playbook(playbook, inventories, *arguments, extra=extra, env=env)
+    return _read(done)
+
+
+def play_cases(
+    playbook: Path, host: str, cases: Mapping[str, dict], **extra: object
+) -> dict[str, Run]:
+    """Run a playbook once for many cases, each with variables of its own.
+
+    To Ansible each case is a host that is reached as `host` is, and has all of its variables. So it is
+    for cases that change nothing: those that are refused.
+
+    Args:
+        playbook: its file.
+        host: the only host.
+        cases: the variables of each case, above those of the inventories.
+        extra: variables of all cases, above all others.
+
+    Returns:
+        dict: the run of each case, as if it were the only one; ``output`` is that of all.
+    """
+    inventories = [f"--inventory={path}" for path in _inventories()]
+    known = json.loads(
+        subprocess.run(
+            [str(ROOT / ".build/venv/bin/ansible-inventory"), "--list", *inventories],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )["_meta"]["hostvars"][host]
+    names = {f"{host}-{number}": case for number, case in enumerate(cases)}
+    with _inventory({name: {**known, **cases[case]} for name, case in names.items()}) as only:
+        extra = {"mailhost_hosts": "scenario_hosts", **extra}
+        done = _ansible_playbook(playbook, [only], extra=extra)
+    run = _read(done)
+    if not run.report:
+        raise ScenarioError(run.message)
+    return {case: run.of(name) for name, case in names.items()}
+
+
+@contextlib.contextmanager
+def _inventory(hosts: Mapping[str, dict]) -> Iterator[Path]:
+    """An inventory with variables of these hosts of the scenario; its file is there meanwhile."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump({"scenario_hosts": {"hosts": hosts}}, file)
+        file.flush()
+        yield Path(file.name)
+
+
+def _inventories() -> list[Path]:
+    """The inventories of the sandbox and of the scenario."""
+    return [Path(INVENTORY), scenario_directory() / "inventory.yml"]
+
+
+def _environment(**env: str) -> dict[str, str]:
+    """The environment of a command of Ansible's."""
+    return {
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
@@ -97,26 +166,54 @@ def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **en
         "LC_ALL": "C.UTF-8",
         **env,
     }
-    # An input of its own: Ansible refuses one that an ssh beside it has made non-blocking.
-    done = subprocess.run(
-        command,
-        env=environment,
+
+
+def _ansible_playbook(
+    playbook: Path,
+    inventories: Sequence[Path],
+    *arguments: str,
+    extra: Mapping,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
+    """Run ansible-playbook to its end."""
+    return subprocess.run(
+        [
+            str(ROOT / ".build/venv/bin/ansible-playbook"),
+            *(f"--inventory={path}" for path in inventories),
+            "--extra-vars=" + json.dumps(extra),
+            str(playbook),
+            *arguments,
+        ],
+        env=_environment(**env),
+        # An input of its own: Ansible refuses one that an ssh beside it has made non-blocking.
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    run = Run(done.returncode, done.stdout + done.stderr)
+
+
+def _read(done: subprocess.CompletedProcess[str]) -> Run:
+    """What has happened in a run."""
+    output = done.stdout + done.stderr
     begin = done.stdout.find("{\n")
     try:
         report, _end = json.JSONDecoder().raw_decode(done.stdout[begin:])
     except ValueError:
-        run.message = run.output  # it never came to a play, or another callback was asked for
-        return run
+        # It never came to a play, or another callback was asked for.
+        return Run(done.returncode, output, message=output)
+    return _judge(done.returncode, output, report)
+
+
+def _judge(rc: int, output: str, report: dict, only: str = "") -> Run:
+    """What the callback has written, by task and host; with `only`, of this host."""
+    run = Run(rc, output, report=report)
     for each in report["plays"]:
         for task in each["tasks"]:
             name = task["task"]["name"].rpartition(" : ")[2]
             for host, result in task["hosts"].items():
+                if only not in ("", host):
+                    continue
                 run.results.setdefault(host, {})[name] = result
                 if result.get("changed"):
                     run.changed.append(name)
@@ -124,6 +221,9 @@ def play(playbook: Path = SITE, *arguments: str, extra: dict | None = None, **en
                 if result.get("failed") or result.get("unreachable"):
                     run.failed.append(name)
                     run.message = run.message or str(result.get("msg", result))
+    if only:
+        counted = report["stats"].get(only, {})
+        run.rc = 2 if counted.get("failures") or counted.get("unreachable") else 0
     return run
 
 
@@ -204,17 +304,12 @@ def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
         process = subprocess.Popen(
             [
                 str(ROOT / ".build/venv/bin/ansible-playbook"),
-                "--inventory=" + INVENTORY,
-                "--inventory=" + str(scenario_directory() / "inventory.yml"),
+                *(f"--inventory={path}" for path in _inventories()),
                 "--extra-vars=mailhost_hosts=scenario_hosts",
                 str(SITE),
             ],
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
-                "LC_ALL": "C.UTF-8",
-            },
+            # For people, who read its end where this fails.
+            env=_environment(ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default"),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

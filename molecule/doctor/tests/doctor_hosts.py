@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 import ipaddress
 import json
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import yaml
@@ -142,23 +144,37 @@ def forget(name: str) -> None:
     on(name, f"{POSTFIX[name]}postsuper -d ALL", check=False)
 
 
-def look(name: str, report: str, *arguments: str, **extra: object) -> tuple[dict, Run]:
-    """Run the doctor on one host; return the diagnosis, and the run.
+def look_at(report: str, *arguments: str, hosts: Mapping[str, dict]) -> dict[str, tuple[dict, Run]]:
+    """Run the doctor; return the diagnosis of each host, and what has happened there.
 
     Args:
-        name: the host.
         report: folder of the report; its own for each run.
         arguments: further words for ansible-playbook.
-        extra: variables of the doctor.
+        hosts: variables of the doctor, by host.
     """
     folder = STATE / "doctor-report" / report
-    path = folder / f"{name}.json"
-    path.unlink(missing_ok=True)
-    variables = {"doctor_report_path": str(folder), **extra}
-    run = play(DOCTOR, f"--limit={name}", *arguments, extra=variables)
-    if not path.exists():
-        raise ScenarioError(run.message or run.output)
-    return json.loads(path.read_text(encoding="utf-8"))["diagnosis"], run
+    paths = {name: folder / f"{name}.json" for name in hosts}
+    for path in paths.values():
+        path.unlink(missing_ok=True)
+    run = play(
+        DOCTOR,
+        "--limit=" + ",".join(hosts),
+        *arguments,
+        extra={"doctor_report_path": str(folder)},
+        by_host=hosts,
+    )
+    for path in paths.values():
+        if not path.exists():
+            raise ScenarioError(run.message or run.output)
+    return {
+        name: (json.loads(path.read_text(encoding="utf-8"))["diagnosis"], run.of(name))
+        for name, path in paths.items()
+    }
+
+
+def look(name: str, report: str, *arguments: str, **extra: object) -> tuple[dict, Run]:
+    """Run the doctor on one host, with these variables; return the diagnosis, and the run."""
+    return look_at(report, *arguments, hosts={name: extra})[name]
 
 
 def wait(name: str) -> None:
@@ -199,23 +215,32 @@ def told(diagnosis: dict) -> str:
     return "\n".join(lines) or "nothing"
 
 
-def go_through(case: Case) -> Outcome:
-    """Make a host ill, ask the doctor, and make it well again."""
-    name = case.host
+def go_through(ill: Sequence[Case]) -> list[Outcome]:
+    """Make hosts ill, each with a case of its own, ask the doctor, and make them well again."""
     since = now()
-    try:
-        for fault in case.faults:
-            sandbox.fault(fault, True, [find(name)])
-        for record, kind, *values in case.records:
-            sandbox.record(filled(record, name), kind, [filled(value, name) for value in values])
-        if case.breaks:
-            on(name, filled(case.breaks, name))
-        for recipient in case.sends:
-            send(name, recipient, since)
-        diagnosis, run = look(name, case.id, doctor_since=since + "+00:00", **case.extra)
-        return Outcome(case, diagnosis, run)
-    finally:
-        mend(case)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        try:
+            list(pool.map(lambda case: fall_ill(case, since), ill))
+            variables = {
+                case.host: {"doctor_since": since + "+00:00", **case.extra} for case in ill
+            }
+            found = look_at("-".join(case.id for case in ill), hosts=variables)
+            return [Outcome(case, *found[case.host]) for case in ill]
+        finally:
+            list(pool.map(mend, ill))
+
+
+def fall_ill(case: Case, since: str) -> None:
+    """Break what a case says."""
+    name = case.host
+    for fault in case.faults:
+        sandbox.fault(fault, True, [find(name)])
+    for record, kind, *values in case.records:
+        sandbox.record(filled(record, name), kind, [filled(value, name) for value in values])
+    if case.breaks:
+        on(name, filled(case.breaks, name))
+    for recipient in case.sends:
+        send(name, recipient, since)
 
 
 def mend(case: Case) -> None:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from outside import HOSTS, run, run_on
-from scenario import on
+from outside import HOSTS, PLAYBOOK, run, run_on
+from scenario import on, play_cases
 
 HOST = "mail4"
 JAILS = "Jails"
@@ -27,8 +27,13 @@ CASES = {
     "the program gone": "rm /usr/local/sbin/mailhost-fail2ban",
     "a jail unloaded": "fail2ban-client stop mailu-api",
 }
-# One of each kind: a file, a unit, what the server has. A look takes as long as a repair.
-FORETOLD = ("an edited jail", "the timer masked", "a jail unloaded")
+# Broken together, and repaired by one run.
+TOGETHER = (
+    ("an edited jail", "a filter gone", "the timer masked"),
+    ("an action of somebody's", "the service disabled", "the program gone"),
+    ("the service stopped",),
+    ("a jail unloaded",),
+)
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -43,13 +48,17 @@ def test_nothing_is_changed_where_nothing_is_to_be():
     assert (done.rc, done.changed) == (0, []), done.message
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_drift_is_undone(name):
+def test_every_case_is_broken_once():
+    assert sorted(name for names in TOGETHER for name in names) == sorted(CASES)
+
+
+@pytest.mark.parametrize("names", TOGETHER, ids=", ".join)
+def test_drift_is_foretold_and_undone(names):
     before = state(HOST)
-    on(HOST, CASES[name])
-    if name in FORETOLD:
-        foretold = run_on(HOST, "--check", "--diff")
-        assert (foretold.rc, foretold.changed) == (0, [JAILS]), foretold.message
+    for name in names:
+        on(HOST, CASES[name])
+    foretold = run_on(HOST, "--check", "--diff")
+    assert (foretold.rc, foretold.changed) == (0, [JAILS]), foretold.message
     done = run_on(HOST)
     assert (done.rc, done.changed) == (0, [JAILS]), done.message
     assert state(HOST) == before
@@ -71,20 +80,30 @@ def test_a_jail_that_the_server_refuses_changes_nothing():
     assert run().changed == []
 
 
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"fail2ban_bantime": "1 hour or so"}, ["bantime", "1 hour or so"]),
-        ({"fail2ban_ignore": ["10.0.0.300"]}, ["ignore", "10.0.0.300"]),
-        ({"fail2ban_jails": {"sshd": {"maxretries": 3}}}, ["maxretries"]),
-        ({"fail2ban_jails": {"a-name-that-is-much-too-long": {"filter": "sshd"}}}, ["a-name-that"]),
-    ],
-    ids=["time", "address", "setting", "name"],
-)
-def test_wrong_input_is_named(variables, words):
+# Variables, and what is said of them.
+WRONG = {
+    "time": ({"fail2ban_bantime": "1 hour or so"}, ["bantime", "1 hour or so"]),
+    "address": ({"fail2ban_ignore": ["10.0.0.300"]}, ["ignore", "10.0.0.300"]),
+    "setting": ({"fail2ban_jails": {"sshd": {"maxretries": 3}}}, ["maxretries"]),
+    "name": (
+        {"fail2ban_jails": {"a-name-that-is-much-too-long": {"filter": "sshd"}}},
+        ["a-name-that"],
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def refusals():
+    """What became of each, and that nothing has changed."""
     before = state(HOST)
-    done = run_on(HOST, **variables)
-    assert done.rc != 0
-    for word in words:
-        assert word in done.message
+    found = play_cases(PLAYBOOK, HOST, {name: case[0] for name, case in WRONG.items()})
     assert state(HOST) == before
+    return found
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_named(refusals, name):
+    done = refusals[name]
+    assert done.rc != 0
+    for word in WRONG[name][1]:
+        assert word in done.message

@@ -8,8 +8,8 @@ while the tests here go on with mail1.
 
 from __future__ import annotations
 
-from outside import OPEN, is_open, reboot, run_on, settles
-from scenario import on
+from outside import OPEN, PLAYBOOK, is_open, reboot, run_on, settles
+from scenario import on, play_cases
 
 RULES = "cat /etc/mailhost/firewall/* | sha256sum; nft -s -t list table inet mailhost"
 FILE = "/etc/mailhost/firewall/nftables.rules"
@@ -59,15 +59,15 @@ def test_rules_that_shut_the_controller_out_are_refused():
 
 
 def test_wrong_settings_are_refused_before_anything_is_changed():
-    for wrong, word in (
-        ({"firewall_rules": [{"name": "x", "ports": ["0"]}]}, "'x'"),
-        ({"firewall_rules": [{"name": "y", "service": "gopher"}]}, "gopher"),
-        ({"firewall_rollback_seconds": 5}, "firewall_rollback_seconds is 5; allowed: 30 to 3600"),
-        ({"firewall_check_seconds": 4}, "firewall_check_seconds is 4; allowed: 5 to 3600"),
-    ):
-        done = run_on("mail1", **wrong)
-        assert done.failed == ["Refuse wrong settings before anything is changed"], wrong
-        assert word in done.message, wrong
+    wrong = {
+        "'x'": {"firewall_rules": [{"name": "x", "ports": ["0"]}]},
+        "gopher": {"firewall_rules": [{"name": "y", "service": "gopher"}]},
+        "firewall_rollback_seconds is 5; allowed: 30 to 3600": {"firewall_rollback_seconds": 5},
+        "firewall_check_seconds is 4; allowed: 5 to 3600": {"firewall_check_seconds": 4},
+    }
+    for word, done in play_cases(PLAYBOOK, "mail1", wrong).items():
+        assert done.failed == ["Refuse wrong settings before anything is changed"], word
+        assert word in done.message, word
 
 
 def test_a_reboot_before_the_confirmation_takes_the_rules_back_too():

@@ -10,6 +10,9 @@ import yaml
 QUICK = {"mailu_ready_stable_for": 3, "mailu_ready_timeout": 240}
 
 
+PLAYBOOK = scenario.scenario_directory() / "role.yml"
+
+
 def inventory():
     """The hosts of the scenario with their variables."""
     text = (scenario.scenario_directory() / "inventory.yml").read_text()
@@ -20,7 +23,7 @@ def run(*arguments, limit="", **extra):
     """Run the role, as scenario.play does; `limit` names one host."""
     words = [f"--limit={limit}"] if limit else []
     return scenario.play(
-        scenario.scenario_directory() / "role.yml",
+        PLAYBOOK,
         *words,
         *arguments,
         extra={**QUICK, **extra},

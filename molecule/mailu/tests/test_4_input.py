@@ -8,8 +8,8 @@ import json
 import re
 
 import pytest
-from role import run
-from scenario import on
+from role import PLAYBOOK, QUICK, run
+from scenario import on, play_cases
 
 FILES = "cd /mailu; sha256sum mailu.env .env docker-compose.yml; docker ps -q | sort"
 
@@ -68,23 +68,30 @@ INPUT = {
 }
 
 
-def refused(message, **extra):
-    before = on("mail8", FILES)
-    done = run(limit="mail8", **extra)
+def refused(done, message):
+    """Was it, with these words, and before any change?"""
     assert done.rc != 0
     assert re.search(message, done.message, re.DOTALL), done.message
     assert done.changed == []
     assert len(done.failed) == 1
     assert "Traceback" not in done.output
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """What became of each case, and that nothing has changed."""
+    before = on("mail8", FILES)
+    cases = {name: extra for name, (extra, _message) in INPUT.items()}
+    cases["no resolver of its own"] = {"mailu_resolver": False}
+    found = play_cases(PLAYBOOK, "mail8", cases, **QUICK)
     assert on("mail8", FILES) == before
-    return done
+    return found
 
 
 @pytest.mark.parametrize("name", INPUT)
-def test_refused_before_anything_is_changed(name):
-    extra, message = INPUT[name]
-    done = refused(message, **extra)
-    assert "AnotherSecret123" not in done.output
+def test_refused_before_anything_is_changed(runs, name):
+    refused(runs[name], INPUT[name][1])
+    assert "AnotherSecret123" not in runs[name].output
 
 
 def test_an_engine_without_packet_filter_rules_is_refused():
@@ -94,10 +101,13 @@ def test_an_engine_without_packet_filter_rules_is_refused():
     on("mail8", f"cp {path} /root/daemon.json; echo '{broken}' > {path}")
     try:
         # The engine itself has not read it yet; it would at the next restart.
-        refused("engine.iptables: iptables is false in /etc/docker/daemon.json: an open relay")
+        refused(
+            run(limit="mail8"),
+            "engine.iptables: iptables is false in /etc/docker/daemon.json: an open relay",
+        )
     finally:
         on("mail8", f"cp /root/daemon.json {path}")
 
 
-def test_without_its_own_resolver_the_hosts_must_validate():
-    refused("resolver.dnssec: .*does not validate", mailu_resolver=False)
+def test_without_its_own_resolver_the_hosts_must_validate(runs):
+    refused(runs["no resolver of its own"], "resolver.dnssec: .*does not validate")
