@@ -316,12 +316,15 @@ def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
         )
         try:
             end = time.monotonic() + limit
+            begin = time.monotonic()
             while int(on(host, "docker images -q 2>/dev/null | wc -l", check=False) or 0) < images:
                 if process.poll() is not None:
                     raise ScenarioError(f"the run ended by itself:\n{log.read_text()[-3000:]}")
                 if time.monotonic() > end:
                     raise ScenarioError(f"no images after {limit:.0f} s")
-                time.sleep(0.3)
+                # A slow machine is not to be busy with being looked at.
+                time.sleep(4 * (time.monotonic() - begin))
+                begin = time.monotonic()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
