@@ -242,7 +242,7 @@ def on(host: str, command: str, check: bool = True) -> str:
         ScenarioError: it failed, and ``check`` is set.
     """
     done = subprocess.run(
-        ssh(find(host), command),
+        ssh(find(host), command, shared=True),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -251,6 +251,24 @@ def on(host: str, command: str, check: bool = True) -> str:
     if check and done.returncode != 0:
         raise ScenarioError(f"{host}: {command}: {done.stderr or done.stdout}")
     return done.stdout
+
+
+@contextlib.contextmanager
+def command_lines(host: str) -> Iterator[list[str]]:
+    """Every command line that there is on a host meanwhile: a list that is complete in the end."""
+    # Ends with its connection, as nobody takes what "echo" writes then.
+    watch = "while echo; do cat /proc/[0-9]*/cmdline | tr '\\0' ' '; sleep 0.05; done 2>/dev/null"
+    seen: list[str] = []
+    with tempfile.TemporaryFile() as file:
+        with subprocess.Popen(
+            ssh(find(host), watch), stdin=subprocess.DEVNULL, stdout=file
+        ) as watcher:
+            try:
+                yield seen
+            finally:
+                watcher.terminate()
+        file.seek(0)
+        seen += [line for line in file.read().decode(errors="replace").splitlines() if line]
 
 
 def everywhere(command: str | Callable[[str], str], hosts: Sequence[str]) -> dict[str, str]:

@@ -32,7 +32,7 @@ def test_the_stack_moves_to_another_network_and_back(settings):
 
     # Cut off behind "down", with the files as they were: the next run ends what was begun.
     on("mail1", "cd /opt/mailcow-dockerized && docker compose down")
-    run = play(extra={"mailcow_ready_stable_for": 3})
+    run = play(scenario_directory() / "role.yml", extra={"mailcow_ready_stable_for": 3})
     assert run.rc == 0, run.message
     assert '"172.22.1.0/24"' in on("mail1", NETWORK)
     assert on("mail1", "docker volume ls -q") == volumes

@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
-from scenario import SITE, on, play
+from scenario import SITE, command_lines, on, play
 
 CONF = "/opt/mailcow-dockerized/mailcow.conf"
 SECRETS = ("DBPASS", "DBROOT", "REDISPASS", "SOGO_URL_ENCRYPTION_KEY", "API_KEY")
@@ -24,19 +21,8 @@ def test_the_most_verbose_output_of_a_run_that_changes_them_shows_none():
     assert set(old) == set(SECRETS)
     # The key changes, so that the run has a diff to hide it in; so does a secret made on the host.
     on("mail1", f"sed -i -e '/^SOGO_URL/d' -e s/^API_KEY=.*/API_KEY=edited-by-hand/ {CONF}")
-    seen = []
-    stop = threading.Event()
-
-    def watch():
-        while not stop.is_set():
-            seen.append(on("mail1", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"))
-            time.sleep(0.1)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    run = play(SITE, "--diff", "-vvvv", ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default")
-    stop.set()
-    watcher.join()
+    with command_lines("mail1") as seen:
+        run = play(SITE, "--diff", "-vvvv", ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default")
     assert run.rc == 0, run.output[-2000:]
     assert "API_KEY=******** (new value)" in run.output
     new = values()

@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 from role import inventory, run
-from scenario import on
+from scenario import command_lines, on
 
 ENV = "/mailu/mailu.env"
 
@@ -32,19 +29,8 @@ def test_the_most_verbose_output_of_a_run_that_uses_them_shows_none():
         "mail6",
         "cd /mailu; docker compose exec -T admin flask mailu user-delete -r user@example.test",
     )
-    seen = []
-    stop = threading.Event()
-
-    def watch():
-        while not stop.is_set():
-            seen.append(on("mail6", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"))
-            time.sleep(0.1)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    done = run("--diff", "-vvvv", limit="mail6")
-    stop.set()
-    watcher.join()
+    with command_lines("mail6") as seen:
+        done = run("--diff", "-vvvv", limit="mail6")
     assert done.rc == 0, done.message
     assert "Accounts" in done.changed
     assert "API_TOKEN=******** (new value)" in done.output
