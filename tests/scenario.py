@@ -133,9 +133,13 @@ def play_cases(
         ).stdout
     )["_meta"]["hostvars"][host]
     names = {f"{host}-{number}": case for number, case in enumerate(cases)}
-    with _inventory({name: {**known, **cases[case]} for name, case in names.items()}) as only:
-        extra = {"mailhost_hosts": "scenario_hosts", **extra}
-        done = _ansible_playbook(playbook, [only], extra=extra)
+    with _inventory({name: {**known, **cases[case]} for name, case in names.items()}) as more:
+        done = _ansible_playbook(
+            playbook,
+            [*_inventories(), more],
+            "--limit=" + ",".join(names),
+            extra={"mailhost_hosts": "scenario_hosts", **extra},
+        )
     run = _read(done)
     if not run.report:
         raise ScenarioError(run.message)
