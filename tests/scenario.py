@@ -257,6 +257,18 @@ def on(host: str, command: str, check: bool = True) -> str:
     return done.stdout
 
 
+def together(cases: Mapping, *groups: Sequence[str]) -> tuple[Sequence[str], ...]:
+    """Names of cases that go together, after a look whether each case is in one of the groups.
+
+    Raises:
+        ScenarioError: one is in none, or in two, or there is no such case.
+    """
+    named = sorted(name for names in groups for name in names)
+    if named != sorted(cases):
+        raise ScenarioError(f"in the groups are {named}; the cases are {sorted(cases)}")
+    return groups
+
+
 @contextlib.contextmanager
 def command_lines(host: str) -> Iterator[list[str]]:
     """Every command line that there is on a host meanwhile: a list that is complete in the end."""

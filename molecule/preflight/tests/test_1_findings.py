@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 from preflight_hosts import HOSTS, everywhere, look, told, world
 from sandbox.hosts import find
-from scenario import ROOT
+from scenario import ROOT, together
 
 
 @dataclass
@@ -125,7 +125,8 @@ CASES = {
 
 
 # At once, and each is found. The clock is alone, as are those that others would hide.
-TOGETHER = (
+TOGETHER = together(
+    CASES,
     ("a port is taken", "a translated section in timesyncd.conf", "two gigabytes of memory"),
     ("the clock is not followed",),
     ("a smaller MTU", "a neighbour in the stack's network", "Exim is installed and will start"),
@@ -133,10 +134,6 @@ TOGETHER = (
     ("memory that is not enough for the plan", "outgoing port 25 is filtered"),
     ("outgoing port 25 is refused",),
 )
-
-
-def test_every_case_is_looked_at_once():
-    assert sorted(name for names in TOGETHER for name in names) == sorted(CASES)
 
 
 @pytest.mark.parametrize("names", TOGETHER, ids=", ".join)
