@@ -121,7 +121,7 @@ def test_python_of_the_controller():
     said = f"{cores.text(first)} to {cores.text(last)}"
     assert said in setup
     assert said in (ROOT / "Makefile").read_text()
-    candidates = re.search(r"for candidate in (.*?) python3;", setup).group(1).split()
+    candidates = re.search(r"for name in (.*?) python3;", setup).group(1).split()
     assert candidates == [f"python3.{minor}" for minor in range(last[1], first[1] - 1, -1)]
 
 
