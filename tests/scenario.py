@@ -333,6 +333,7 @@ def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
     Raises:
         ScenarioError: the run ended, or the time was over, before that.
     """
+    STATE.mkdir(parents=True, exist_ok=True)
     log = STATE / "interrupted.log"
     with log.open("w") as output:
         process = subprocess.Popen(
