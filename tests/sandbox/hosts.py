@@ -63,6 +63,8 @@ HOST_OPTIONS = {
     # A host whose first process ends was asked to reboot, or to halt; both start it again.
     "RestartPolicy": {"Name": "unless-stopped"},
 }
+# Where every Python of Debian looks for modules.
+PYTHON = "usr/lib/python3/dist-packages"
 # One look-alike of EL makes what they have in common, and the others wait.
 EL_BASE = threading.Lock()
 # The label that says with which keys a host was made.
@@ -84,6 +86,7 @@ def find(name: str) -> data.Host:
 
 def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
     """The files laid over a fresh Debian, by path."""
+    bytecode = "sandbox_bytecode"
     return {
         **{path: (text.encode(), 0o644) for path, text in looks.files(system).items()},
         "usr/local/share/ca-certificates/sandbox.crt": (
@@ -91,6 +94,8 @@ def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
             0o644,
         ),
         "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
+        f"{PYTHON}/{bytecode}.py": ((HERE / "host" / f"{bytecode}.py").read_bytes(), 0o644),
+        f"{PYTHON}/{bytecode}.pth": (f"import {bytecode}\n".encode(), 0o644),
         "root/.ssh/authorized_keys": (
             keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
             0o600,
