@@ -83,6 +83,9 @@ def _apt(suite: str) -> list[str]:
         "Dir::State::status": state / "status",
         "Dir::Cache": state / "cache",
         "Dir::Cache::archives": pool,
+        # Images of Debian for containers switch these off, and each run parses all lists anew.
+        "Dir::Cache::pkgcache": "pkgcache.bin",
+        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
         "APT::Architecture": architecture(),
         "APT::Architectures": architecture(),
         "APT::Install-Recommends": "false",
@@ -193,7 +196,9 @@ def debian(suite: str) -> None:
     with step(f"packages of Debian {suite}"):
         apt = _apt(suite)
         run([*apt, "update"], log=f"packages-{suite}.log")
-        for name, packages in lists.items():
+        # Systems with the same packages need them found once.
+        unlike = {tuple(packages): name for name, packages in lists.items()}
+        for packages, name in unlike.items():
             run(
                 [*apt, "install", "--download-only", "?essential", "apt", *packages],
                 log=f"packages-{suite}-{name}.log",
