@@ -96,6 +96,8 @@ def _overlay(system: data.System) -> dict[str, tuple[bytes, int]]:
         "etc/locale.conf": (b"LANG=C.UTF-8\n", 0o644),
         f"{PYTHON}/{bytecode}.py": ((HERE / "host" / f"{bytecode}.py").read_bytes(), 0o644),
         f"{PYTHON}/{bytecode}.pth": (f"import {bytecode}\n".encode(), 0o644),
+        # The directory of its own byte code is not to appear on the first start of a Python.
+        f"{PYTHON}/__pycache__/.sandbox": (b"", 0o644),
         "root/.ssh/authorized_keys": (
             keys.ssh_key(keys.CLIENT_KEY, "sandbox").with_suffix(".pub").read_bytes(),
             0o600,
