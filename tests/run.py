@@ -28,7 +28,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cores
@@ -42,6 +42,8 @@ COLLECTIONS = BUILD / "collections"
 INVENTORY = BUILD / "sandbox" / "inventory.yml"
 # All steps together; a run that hangs must end by itself.
 LIMIT_SECONDS = 86 * 60
+# Steps of one run are not all slow by the same factor.
+MARGIN = 1.3
 TAIL_LINES = 40
 MOST_COLUMNS = 300
 # Scenarios with hosts in common, so that one waits for the other: they begin first, and others run
@@ -63,7 +65,8 @@ class StepError(Exception):
 @dataclasses.dataclass
 class Count:
     """How many tests of a step passed, failed, and were skipped with which words; and a line about
-    each that failed, as far as the log names them. `seen` is what last_runs.note() wants of it.
+    each that failed, as far as the log names them, or about the step that was left out. `seen` is what
+    last_runs.note() wants of it.
     """
 
     passed: int = 0
@@ -72,6 +75,7 @@ class Count:
     note: str = ""
     failures: list[str] = dataclasses.field(default_factory=list)
     seen: dict = dataclasses.field(default_factory=dict)
+    seconds: float = 0
 
     def __str__(self) -> str:
         words = [f"{self.passed} passed, {self.failed} failed"]
@@ -674,13 +678,14 @@ def perform(step: Step) -> Count:
         count = Count(failed=1)
         problem = str(error)
         log.say(problem)
+    count.seconds = time.monotonic() - begin
     if count.passed and not count.failed:
-        last_runs.note(step.name, count.passed, **count.seen)
+        last_runs.note(step.name, count.passed, seconds=count.seconds, **count.seen)
     if count.failed:
         named = failures(log.text()) or [problem or f"see {log.path.relative_to(ROOT)}"]
         count.failures = [f"{step.name}: {line}" for line in named]
     with PRINTING:
-        print(f"{step.name:<24}{time.monotonic() - begin:7.1f} s  {count}", flush=True)
+        print(f"{step.name:<24}{count.seconds:7.1f} s  {count}", flush=True)
         if count.failed and not INTERRUPTED.is_set():
             lines = log.text().splitlines()
             for line in lines[-TAIL_LINES:]:
@@ -701,9 +706,39 @@ def next_step(waiting: Sequence[Step], running: Sequence[Step]) -> Step | None:
     return min(free, key=lambda step: bool(step.hosts) == with_hosts, default=None)
 
 
+def in_time(
+    name: str, left: float, took: Mapping[str, float], recorded: Mapping[str, float]
+) -> bool:
+    """Will a step come to its end in the seconds that are left?
+
+    took: the seconds of the steps of this run that passed, by name; those of long ones tell how slow
+        the machine is.
+    recorded: the seconds of all steps when they were last recorded.
+    """
+    known = [each for each in took if each in recorded]
+    usual = sum(recorded[each] for each in known)
+    slowness = sum(took[each] for each in known) / usual if usual else 1
+    return recorded.get(name, 0) * max(slowness, 1) * MARGIN <= left
+
+
+def leave_out(step: Step) -> Count:
+    """Say of a step that it is not run."""
+    count = Count(
+        skipped=1, note=f"left out: the {LIMIT_SECONDS // 60} minutes would be over first"
+    )
+    count.failures = [f"{step.name}: {count.note}"]
+    with PRINTING:
+        print(f"{step.name:<24}          {count}", flush=True)
+    return count
+
+
 def perform_all(steps: Sequence[Step]) -> list[Count]:
     """Run all steps; return what they counted."""
     waiting, running, counts = list(steps), {}, []
+    recorded = {
+        name: note["seconds"] for name, note in last_runs.read().items() if "seconds" in note
+    }
+    took: dict[str, float] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         try:
             while running or waiting:
@@ -712,13 +747,18 @@ def perform_all(steps: Sequence[Step]) -> list[Count]:
                     if step is None:
                         break
                     waiting.remove(step)
+                    if not in_time(step.name, DEADLINE - time.monotonic(), took, recorded):
+                        counts.append(leave_out(step))
+                        continue
                     running[pool.submit(perform, step)] = step
                 done, _others = concurrent.futures.wait(
                     running, return_when=concurrent.futures.FIRST_COMPLETED
                 )
                 for future in done:
-                    del running[future]
-                    counts.append(future.result())
+                    step, count = running.pop(future), future.result()
+                    counts.append(count)
+                    if count.passed and not count.failed:
+                        took[step.name] = count.seconds
         except KeyboardInterrupt:
             INTERRUPTED.set()
             for process in list(RUNNING):
@@ -760,7 +800,7 @@ def main(arguments: list[str]) -> int:
         total.failed += count.failed
         total.skipped += count.skipped
         total.failures += count.failures
-    # Where a reader looks first; the ends of the logs are far above.
+    # Where a reader looks first; the ends of the logs, and what was left out, are far above.
     print("".join(f"{line}\n" for line in total.failures), end="")
     print(total)
     return 1 if total.failed else 0

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 import run
 
 UNIT = run.Step("unit", None)
@@ -62,3 +63,34 @@ def test_every_step_is_run_once_and_counted():
     assert len(run.perform_all(steps)) == 3
     assert done == ["test-of-run"] * 3
     (run.LOG / "test-of-run.log").unlink()
+
+
+RECORDED = {"lint": 100, "unit": 200, "one": 1000}
+
+
+@pytest.mark.parametrize(
+    ("left", "took", "expected"),
+    [
+        (1301, {}, True),
+        (1299, {}, False),
+        (1301, {"lint": 150, "unit": 300, "new": 9999}, False),
+        (1951, {"lint": 150, "unit": 300, "new": 9999}, True),
+        # A fast machine may still become a slow one.
+        (1299, {"lint": 10}, False),
+    ],
+)
+def test_a_step_begins_when_it_will_end_in_time(left, took, expected):
+    assert run.in_time("one", left, took, RECORDED) is expected
+
+
+def test_a_step_that_was_never_recorded_begins():
+    assert run.in_time("new", 1, {"lint": 900}, RECORDED)
+
+
+def test_what_does_not_end_in_time_is_left_out_and_said_so(monkeypatch, capsys):
+    monkeypatch.setattr(run.last_runs, "read", lambda: {"one": {"seconds": 1000}, "old": {}})
+    monkeypatch.setattr(run, "DEADLINE", run.time.monotonic() + 1000)
+    (count,) = run.perform_all([run.Step("one", None)])
+    assert (count.passed, count.failed, count.skipped) == (0, 0, 1)
+    assert count.failures == ["one: left out: the 86 minutes would be over first"]
+    assert "one" in capsys.readouterr().out
