@@ -327,7 +327,7 @@ def compare(host: str) -> None:
         raise ScenarioError(f"files of {host} have changed:\n" + "\n".join(lines[:40]))
 
 
-def interrupt(host: str, images: int = 2, limit: float = 300) -> None:
+def interrupt(host: str, images: int = 2, limit: float = 1800) -> None:
     """Start site.yml and kill everything, controller and host, once some images were pulled.
 
     Raises:
