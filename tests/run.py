@@ -44,6 +44,8 @@ INVENTORY = BUILD / "sandbox" / "inventory.yml"
 LIMIT_SECONDS = 86 * 60
 # Steps of one run are not all slow by the same factor.
 MARGIN = 1.3
+# A step that takes so many times as long as usual hangs, and is not only slow.
+HANGS = 4
 TAIL_LINES = 40
 MOST_COLUMNS = 300
 # Scenarios with hosts in common, so that one waits for the other: they begin first, and others run
@@ -60,6 +62,10 @@ DEADLINE = time.monotonic() + LIMIT_SECONDS
 
 class StepError(Exception):
     """A command of a step failed or did not end in time; the text says which."""
+
+
+class TimeError(StepError):
+    """The time for all steps was over before a command was done."""
 
 
 @dataclasses.dataclass
@@ -129,7 +135,7 @@ class Log:
     def run(self, command: list, cwd: Path = ROOT, **environment: str) -> int:
         """Run a command with its output in the log; return its exit code.
 
-        Raises StepError when the time for all steps is used up; the command and
+        Raises TimeError when the time for all steps is used up; the command and
         all that it started are ended then.
         """
         command = [str(word) for word in command]
@@ -151,7 +157,7 @@ class Log:
             except subprocess.TimeoutExpired:
                 end(process)
                 limit = LIMIT_SECONDS // 60
-                raise StepError(f"the {limit} minutes for all steps are over") from None
+                raise TimeError(f"the {limit} minutes for all steps are over") from None
             finally:
                 RUNNING.discard(process)
             if INTERRUPTED.is_set():
@@ -663,6 +669,11 @@ def failures(text: str) -> list[str]:
     return [line[:MOST_COLUMNS] for line in dict.fromkeys(found)]
 
 
+def recorded() -> dict[str, int]:
+    """Return the seconds that each step took when it was last recorded, by name."""
+    return {name: note["seconds"] for name, note in last_runs.read().items() if "seconds" in note}
+
+
 def perform(step: Step) -> Count:
     """Run one step, print its line and, if it failed, the end of its log."""
     begin = time.monotonic()
@@ -675,9 +686,14 @@ def perform(step: Step) -> Count:
         count = step.action(log)
         problem = ""
     except (StepError, OSError) as error:
-        count = Count(failed=1)
         problem = str(error)
         log.say(problem)
+        usual = recorded().get(step.name, 0)
+        if isinstance(error, TimeError) and time.monotonic() - begin < usual * HANGS:
+            count = Count(skipped=1, note=f"cut off: {problem}")
+            count.failures = [f"{step.name}: {count.note}"]
+        else:
+            count = Count(failed=1)
     count.seconds = time.monotonic() - begin
     if count.passed and not count.failed:
         last_runs.note(step.name, count.passed, seconds=count.seconds, **count.seen)
@@ -706,19 +722,16 @@ def next_step(waiting: Sequence[Step], running: Sequence[Step]) -> Step | None:
     return min(free, key=lambda step: bool(step.hosts) == with_hosts, default=None)
 
 
-def in_time(
-    name: str, left: float, took: Mapping[str, float], recorded: Mapping[str, float]
-) -> bool:
+def in_time(name: str, left: float, took: Mapping[str, float], usual: Mapping[str, float]) -> bool:
     """Will a step come to its end in the seconds that are left?
 
-    took: the seconds of the steps of this run that passed, by name; those of long ones tell how slow
-        the machine is.
-    recorded: the seconds of all steps when they were last recorded.
+    took: the seconds of the steps of this run that passed, by name; they tell how slow the machine is.
+    usual: the seconds of all steps when they were last recorded.
     """
-    known = [each for each in took if each in recorded]
-    usual = sum(recorded[each] for each in known)
-    slowness = sum(took[each] for each in known) / usual if usual else 1
-    return recorded.get(name, 0) * max(slowness, 1) * MARGIN <= left
+    known = [each for each in took if each in usual]
+    total = sum(usual[each] for each in known)
+    slowness = sum(took[each] for each in known) / total if total else 1
+    return usual.get(name, 0) * max(slowness, 1) * MARGIN <= left
 
 
 def leave_out(step: Step) -> Count:
@@ -735,9 +748,7 @@ def leave_out(step: Step) -> Count:
 def perform_all(steps: Sequence[Step]) -> list[Count]:
     """Run all steps; return what they counted."""
     waiting, running, counts = list(steps), {}, []
-    recorded = {
-        name: note["seconds"] for name, note in last_runs.read().items() if "seconds" in note
-    }
+    usual = recorded()
     took: dict[str, float] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         try:
@@ -747,7 +758,7 @@ def perform_all(steps: Sequence[Step]) -> list[Count]:
                     if step is None:
                         break
                     waiting.remove(step)
-                    if not in_time(step.name, DEADLINE - time.monotonic(), took, recorded):
+                    if not in_time(step.name, DEADLINE - time.monotonic(), took, usual):
                         counts.append(leave_out(step))
                         continue
                     running[pool.submit(perform, step)] = step
