@@ -41,7 +41,7 @@ def names(monkeypatch):
 
 @pytest.mark.parametrize("port", [25, 587])
 def test_smtp_with_starttls(port, trust):
-    with smtplib.SMTP(HOST.fqdn, port, timeout=10) as client:
+    with smtplib.SMTP(HOST.fqdn, port, timeout=30) as client:
         client.ehlo("client.example.test")
         assert client.ehlo_resp.split()[0].decode() == HOST.fqdn
         assert client.has_extn("starttls")
@@ -51,32 +51,32 @@ def test_smtp_with_starttls(port, trust):
 
 
 def test_smtp_over_tls(trust):
-    with smtplib.SMTP_SSL(HOST.fqdn, 465, timeout=10, context=trust) as client:
+    with smtplib.SMTP_SSL(HOST.fqdn, 465, timeout=30, context=trust) as client:
         assert client.noop()[0] == 250
 
 
 def test_a_wrong_password_fails_properly(trust):
     with (
-        imaplib.IMAP4_SSL(HOST.fqdn, 993, ssl_context=trust, timeout=10) as client,
+        imaplib.IMAP4_SSL(HOST.fqdn, 993, ssl_context=trust, timeout=30) as client,
         pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"),
     ):
         client.login("nobody@example.test", "wrong")
 
 
 def test_imap_with_starttls(trust):
-    with imaplib.IMAP4(HOST.fqdn, 143, timeout=10) as client:
+    with imaplib.IMAP4(HOST.fqdn, 143, timeout=30) as client:
         client.starttls(trust)
         assert client.noop()[0] == "OK"
 
 
 def test_pop3_over_tls(trust):
-    client = poplib.POP3_SSL(HOST.fqdn, 995, timeout=10, context=trust)
+    client = poplib.POP3_SSL(HOST.fqdn, 995, timeout=30, context=trust)
     assert client.getwelcome().startswith(b"+OK")
     client.quit()
 
 
 def test_https(trust):
-    client = http.client.HTTPSConnection(HOST.fqdn, 443, timeout=10, context=trust)
+    client = http.client.HTTPSConnection(HOST.fqdn, 443, timeout=30, context=trust)
     with closing(client):
         client.request("GET", "/")
         with client.getresponse() as answer:
@@ -84,7 +84,7 @@ def test_https(trust):
 
 
 def test_http_goes_to_https():
-    client = http.client.HTTPConnection(HOST.fqdn, 80, timeout=10)
+    client = http.client.HTTPConnection(HOST.fqdn, 80, timeout=30)
     with closing(client):
         client.request("GET", "/")
         with client.getresponse() as answer:
