@@ -8,7 +8,7 @@ file of the repository, where the page's tables come from; what was not run keep
 
 A note, by the name of its step: ``date`` (ISO 8601), ``version`` (of the collection), ``core``
 (ansible-core's line), ``controller`` (its Python), ``targets`` (Pythons in the place of managed hosts'),
-``passed``, ``seconds``, and ``images`` when hosts were made from published images.
+``passed``, and ``images`` when hosts were made from published images.
 """
 
 from __future__ import annotations
@@ -46,10 +46,8 @@ def version() -> str:
     return re.search(r"^version: *(\S+)", text, re.MULTILINE).group(1)
 
 
-def note(
-    step: str, passed: int, seconds: float, core: str = "", controller: str = "", targets=()
-) -> None:
-    """Note that a step has passed, today, in so many seconds; of the lanes, one at a time.
+def note(step: str, passed: int, core: str = "", controller: str = "", targets=()) -> None:
+    """Note that a step has passed, today; of the lanes, one at a time.
 
     core, controller: those of the environment that the set-up made, if not said.
     """
@@ -60,7 +58,6 @@ def note(
         "controller": controller or cores.text(cores.python_of(VENV)),
         "targets": list(targets),
         "passed": passed,
-        "seconds": round(seconds),
     }
     images = os.environ.get("MAILHOST_TEST_IMAGES")
     if images:

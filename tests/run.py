@@ -28,7 +28,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cores
@@ -42,10 +42,6 @@ COLLECTIONS = BUILD / "collections"
 INVENTORY = BUILD / "sandbox" / "inventory.yml"
 # All steps together; a run that hangs must end by itself.
 LIMIT_SECONDS = 86 * 60
-# Steps of one run are not all slow by the same factor.
-MARGIN = 1.3
-# A step that takes so many times as long as usual hangs, and is not only slow.
-HANGS = 4
 TAIL_LINES = 40
 MOST_COLUMNS = 300
 # Scenarios with hosts in common, so that one waits for the other: they begin first, and others run
@@ -64,15 +60,10 @@ class StepError(Exception):
     """A command of a step failed or did not end in time; the text says which."""
 
 
-class TimeError(StepError):
-    """The time for all steps was over before a command was done."""
-
-
 @dataclasses.dataclass
 class Count:
     """How many tests of a step passed, failed, and were skipped with which words; and a line about
-    each that failed, as far as the log names them, or about the step that was left out. `seen` is what
-    last_runs.note() wants of it.
+    each that failed, as far as the log names them. `seen` is what last_runs.note() wants of it.
     """
 
     passed: int = 0
@@ -81,7 +72,6 @@ class Count:
     note: str = ""
     failures: list[str] = dataclasses.field(default_factory=list)
     seen: dict = dataclasses.field(default_factory=dict)
-    seconds: float = 0
 
     def __str__(self) -> str:
         words = [f"{self.passed} passed, {self.failed} failed"]
@@ -135,7 +125,7 @@ class Log:
     def run(self, command: list, cwd: Path = ROOT, **environment: str) -> int:
         """Run a command with its output in the log; return its exit code.
 
-        Raises TimeError when the time for all steps is used up; the command and
+        Raises StepError when the time for all steps is used up; the command and
         all that it started are ended then.
         """
         command = [str(word) for word in command]
@@ -157,7 +147,7 @@ class Log:
             except subprocess.TimeoutExpired:
                 end(process)
                 limit = LIMIT_SECONDS // 60
-                raise TimeError(f"the {limit} minutes for all steps are over") from None
+                raise StepError(f"the {limit} minutes for all steps are over") from None
             finally:
                 RUNNING.discard(process)
             if INTERRUPTED.is_set():
@@ -669,11 +659,6 @@ def failures(text: str) -> list[str]:
     return [line[:MOST_COLUMNS] for line in dict.fromkeys(found)]
 
 
-def recorded() -> dict[str, int]:
-    """Return the seconds that each step took when it was last recorded, by name."""
-    return {name: note["seconds"] for name, note in last_runs.read().items() if "seconds" in note}
-
-
 def perform(step: Step) -> Count:
     """Run one step, print its line and, if it failed, the end of its log."""
     begin = time.monotonic()
@@ -686,22 +671,16 @@ def perform(step: Step) -> Count:
         count = step.action(log)
         problem = ""
     except (StepError, OSError) as error:
+        count = Count(failed=1)
         problem = str(error)
         log.say(problem)
-        usual = recorded().get(step.name, 0)
-        if isinstance(error, TimeError) and time.monotonic() - begin < usual * HANGS:
-            count = Count(skipped=1, note=f"cut off: {problem}")
-            count.failures = [f"{step.name}: {count.note}"]
-        else:
-            count = Count(failed=1)
-    count.seconds = time.monotonic() - begin
     if count.passed and not count.failed:
-        last_runs.note(step.name, count.passed, seconds=count.seconds, **count.seen)
+        last_runs.note(step.name, count.passed, **count.seen)
     if count.failed:
         named = failures(log.text()) or [problem or f"see {log.path.relative_to(ROOT)}"]
         count.failures = [f"{step.name}: {line}" for line in named]
     with PRINTING:
-        print(f"{step.name:<24}{count.seconds:7.1f} s  {count}", flush=True)
+        print(f"{step.name:<24}{time.monotonic() - begin:7.1f} s  {count}", flush=True)
         if count.failed and not INTERRUPTED.is_set():
             lines = log.text().splitlines()
             for line in lines[-TAIL_LINES:]:
@@ -722,34 +701,9 @@ def next_step(waiting: Sequence[Step], running: Sequence[Step]) -> Step | None:
     return min(free, key=lambda step: bool(step.hosts) == with_hosts, default=None)
 
 
-def in_time(name: str, left: float, took: Mapping[str, float], usual: Mapping[str, float]) -> bool:
-    """Will a step come to its end in the seconds that are left?
-
-    took: the seconds of the steps of this run that passed, by name; they tell how slow the machine is.
-    usual: the seconds of all steps when they were last recorded.
-    """
-    known = [each for each in took if each in usual]
-    total = sum(usual[each] for each in known)
-    slowness = sum(took[each] for each in known) / total if total else 1
-    return usual.get(name, 0) * max(slowness, 1) * MARGIN <= left
-
-
-def leave_out(step: Step) -> Count:
-    """Say of a step that it is not run."""
-    count = Count(
-        skipped=1, note=f"left out: the {LIMIT_SECONDS // 60} minutes would be over first"
-    )
-    count.failures = [f"{step.name}: {count.note}"]
-    with PRINTING:
-        print(f"{step.name:<24}          {count}", flush=True)
-    return count
-
-
 def perform_all(steps: Sequence[Step]) -> list[Count]:
     """Run all steps; return what they counted."""
     waiting, running, counts = list(steps), {}, []
-    usual = recorded()
-    took: dict[str, float] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         try:
             while running or waiting:
@@ -758,18 +712,13 @@ def perform_all(steps: Sequence[Step]) -> list[Count]:
                     if step is None:
                         break
                     waiting.remove(step)
-                    if not in_time(step.name, DEADLINE - time.monotonic(), took, usual):
-                        counts.append(leave_out(step))
-                        continue
                     running[pool.submit(perform, step)] = step
                 done, _others = concurrent.futures.wait(
                     running, return_when=concurrent.futures.FIRST_COMPLETED
                 )
                 for future in done:
-                    step, count = running.pop(future), future.result()
-                    counts.append(count)
-                    if count.passed and not count.failed:
-                        took[step.name] = count.seconds
+                    del running[future]
+                    counts.append(future.result())
         except KeyboardInterrupt:
             INTERRUPTED.set()
             for process in list(RUNNING):
@@ -811,7 +760,7 @@ def main(arguments: list[str]) -> int:
         total.failed += count.failed
         total.skipped += count.skipped
         total.failures += count.failures
-    # Where a reader looks first; the ends of the logs, and what was left out, are far above.
+    # Where a reader looks first; the ends of the logs are far above.
     print("".join(f"{line}\n" for line in total.failures), end="")
     print(total)
     return 1 if total.failed else 0

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import pytest
 import run
 
 UNIT = run.Step("unit", None)
@@ -62,49 +61,4 @@ def test_every_step_is_run_once_and_counted():
     steps = [step("test-of-run", ["a"]), step("test-of-run", ["a"]), step("test-of-run")]
     assert len(run.perform_all(steps)) == 3
     assert done == ["test-of-run"] * 3
-    (run.LOG / "test-of-run.log").unlink()
-
-
-USUAL = {"lint": 100, "unit": 200, "one": 1000}
-
-
-@pytest.mark.parametrize(
-    ("left", "took", "expected"),
-    [
-        (1301, {}, True),
-        (1299, {}, False),
-        (1301, {"lint": 150, "unit": 300, "new": 9999}, False),
-        (1951, {"lint": 150, "unit": 300, "new": 9999}, True),
-        # A fast machine may still become a slow one.
-        (1299, {"lint": 10}, False),
-    ],
-)
-def test_a_step_begins_when_it_will_end_in_time(left, took, expected):
-    assert run.in_time("one", left, took, USUAL) is expected
-
-
-def test_a_step_that_was_never_recorded_begins():
-    assert run.in_time("new", 1, {"lint": 900}, USUAL)
-
-
-def test_what_does_not_end_in_time_is_left_out_and_said_so(monkeypatch, capsys):
-    monkeypatch.setattr(run.last_runs, "read", lambda: {"one": {"seconds": 1000}, "old": {}})
-    monkeypatch.setattr(run, "DEADLINE", run.time.monotonic() + 1000)
-    (count,) = run.perform_all([run.Step("one", None)])
-    assert (count.passed, count.failed, count.skipped) == (0, 0, 1)
-    assert count.failures == ["one: left out: the 86 minutes would be over first"]
-    assert "one" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("usual", "failed"), [({"test-of-run": 1000}, 0), ({"test-of-run": 1}, 1), ({}, 1)]
-)
-def test_what_is_cut_off_has_failed_only_when_it_hangs(monkeypatch, usual, failed):
-    notes = {name: {"seconds": seconds} for name, seconds in usual.items()}
-    monkeypatch.setattr(run.last_runs, "read", lambda: notes)
-    monkeypatch.setattr(run, "DEADLINE", run.time.monotonic() + 4)
-    run.LOG.mkdir(parents=True, exist_ok=True)
-    count = run.perform(run.Step("test-of-run", lambda log: log.run(["sleep", "60"])))
-    assert (count.failed, count.skipped) == (failed, 1 - failed)
-    assert "the 86 minutes for all steps are over" in count.failures[0]
     (run.LOG / "test-of-run.log").unlink()
