@@ -33,8 +33,8 @@ from outside import (
 )
 from scenario import on
 
-# While fail2ban reads and acts, a fast client goes on.
-TOO_LATE = 8
+# While fail2ban reads and acts, a fast client goes on, twice a second; on a slow machine, longer.
+TOO_LATE = 20
 GUESSER = number_of("smtp")
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -184,8 +184,9 @@ def test_what_others_take_away_comes_back_within_the_time(attack):
         on(host, "iptables -F DOCKER-USER; ip6tables -F DOCKER-USER; iptables -F INPUT")
     found, seconds = settles(set(), GUESSER)
     assert found == set()
-    # The time until the next look, one of them that is just under way, and what looking takes here.
-    assert seconds <= CHECK_SECONDS + 2 * took + 3
+    # The time until the next look, one of them that is just under way, and what looking takes here,
+    # which on a machine with other work is longer at one time than at another.
+    assert seconds <= CHECK_SECONDS + 2 * took + 10
     assert closed_to(BYSTANDER) == set()
 
 

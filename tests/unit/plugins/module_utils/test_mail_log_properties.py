@@ -59,7 +59,7 @@ LINE = st.lists(st.one_of(PIECES, st.binary(max_size=6)), max_size=14).map(b"".j
 LOG = st.lists(LINE, max_size=8).map(b"\n".join)
 
 
-@hypothesis.settings(max_examples=300, deadline=2000)
+@hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(LOG, st.integers(1, 80), st.booleans())
 def test_any_log_is_read(log, size, json_lines):
     blocks = [log[at : at + size] for at in range(0, len(log), size)]
@@ -76,7 +76,7 @@ def test_any_log_is_read(log, size, json_lines):
     assert not [item for item in findings if item.observed.startswith("could not look")]
 
 
-@hypothesis.settings(max_examples=300, deadline=2000)
+@hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(LOG, st.integers(1, 80))
 def test_the_size_of_the_pieces_does_not_matter(log, size):
     def read(blocks):
