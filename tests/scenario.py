@@ -8,6 +8,7 @@ As a program: ``python -m scenario remember|compare|interrupt HOST`` (from withi
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+import playbook_server
 from sandbox.hosts import find, ssh
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,8 +164,10 @@ def _inventories() -> list[Path]:
 
 def _environment(**env: str) -> dict[str, str]:
     """The environment of a command of Ansible's."""
+    # Another one in each test, it would call for another server.
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     return {
-        **os.environ,
+        **inherited,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build" / "collections"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
@@ -180,21 +184,20 @@ def _ansible_playbook(
     env: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
     """Run ansible-playbook to its end."""
-    return subprocess.run(
-        [
-            str(ROOT / ".build/venv/bin/ansible-playbook"),
-            *(f"--inventory={path}" for path in inventories),
-            "--extra-vars=" + json.dumps(extra),
-            str(playbook),
-            *arguments,
-        ],
-        env=_environment(**env),
-        # An input of its own: Ansible refuses one that an ssh beside it has made non-blocking.
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = [
+        *(f"--inventory={path}" for path in inventories),
+        "--extra-vars=" + json.dumps(extra),
+        str(playbook),
+        *arguments,
+    ]
+    environment = tuple(sorted(_environment(**env).items()))
+    return _server(environment).run(words)
+
+
+@functools.cache
+def _server(environment: tuple[tuple[str, str], ...]) -> playbook_server.Server:
+    """What runs ansible-playbook with this environment."""
+    return playbook_server.Server(dict(environment))
 
 
 def _read(done: subprocess.CompletedProcess[str]) -> Run:
