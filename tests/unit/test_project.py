@@ -85,3 +85,13 @@ def test_modules_are_documented_and_know_check_mode(path):
     assert f"postmaster.mailhost.{path.stem}:" in said["EXAMPLES"]
     for value in yaml.safe_load(said["RETURN"]).values():
         assert {"description", "returned", "type"} <= set(value)
+
+
+@pytest.mark.parametrize(
+    "scenario", sorted((ROOT / "molecule").glob("*/tests")), ids=lambda path: path.parent.name
+)
+def test_the_tests_of_a_scenario_find_what_they_share(scenario):
+    names = {path.name for path in scenario.glob("*.py")}
+    shared = {name for name in names if not name.startswith(("test_", "conftest."))}
+    verify = (scenario.parent / "verify.yml").read_text()
+    assert not shared or "'MOLECULE_SCENARIO_DIRECTORY') }}/tests" in verify
