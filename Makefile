@@ -26,7 +26,7 @@ help:
 	@echo 'make site INVENTORY=path  the same playbook on your servers [LIMIT=pattern] [ARGS="--check --diff"]'
 	@echo 'make preflight            can the host be a mail host? [INVENTORY=path] [LIMIT=pattern] [ARGS=...]'
 	@echo 'make doctor               why does mail not arrive? [INVENTORY=path] [LIMIT=pattern] [ARGS=...]'
-	@echo 'make test                 all tests but the next three: an hour and a quarter on two cores'
+	@echo 'make test                 all tests but the next three: about an hour on two cores'
 	@echo 'make test-release         the tarball as Galaxy sees it; every ansible-core, Python and fail2ban'
 	@echo 'make test-systems         roles, mailcow and Mailu on look-alikes of Ubuntu, AlmaLinux and Rocky Linux'
 	@echo 'make test-vm              the scenario with a virtual machine, which has a kernel of its own'
