@@ -337,7 +337,7 @@ def interrupt(host: str, images: int = 2, limit: float = 1800) -> None:
         ScenarioError: the run ended, or the time was over, before that.
     """
     STATE.mkdir(parents=True, exist_ok=True)
-    log = STATE / "interrupted.log"
+    log = STATE / f"{host}.interrupted.log"
     with log.open("w") as output:
         process = subprocess.Popen(
             [
