@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -43,7 +44,7 @@ def reached(number: int, ports: list[int]) -> set[tuple[str, int]]:
     program = program.replace("PREFIX6", repr(f"{data.IPV6_PREFIX}:"))
     targets = [[address, port] for address in ADDRESSES for port in ports]
     done = subprocess.run(
-        ssh(CLIENT, f"python3 -c '{program}'"),
+        ssh(CLIENT, f"python3 -c {shlex.quote(program)}"),
         input=json.dumps([number, targets]) + "\n",
         capture_output=True,
         text=True,

@@ -7,7 +7,6 @@ A test that is named "holds" is run twice: the second time after a restart of th
 
 from __future__ import annotations
 
-import json
 import platform
 
 import pytest
@@ -64,10 +63,10 @@ def test_who_is_banned_holds(boot):
 
 
 def test_swap_holds(boot):
-    files = json.loads(vm("swapon --show --json --bytes"))["swapdevices"]
-    assert [each["name"] for each in files] == ["/swapfile"]
+    name, size = vm("swapon --show=NAME,SIZE --noheadings --raw --bytes").split()
+    assert name == "/swapfile"
     # A page of it is the header.
-    assert int(files[0]["size"]) >= MAILCOW["requirements"]["swap_mib"] * 2**20 - 2**16
+    assert int(size) >= MAILCOW["requirements"]["swap_mib"] * 2**20 - 2**16
     assert vm("stat -c '%a %U' /swapfile") == "600 root"
 
 
@@ -95,7 +94,7 @@ def test_the_clock_is_set_by_the_time_server_and_holds(boot):
     before = float(vm("date -s '-1 hour' >/dev/null; date +%s"))
     vm("systemctl restart systemd-timesyncd")
     vm(
-        f"for i in $(seq 60); do [ $(date +%s) -gt {int(before) + 3000} ] && exit; sleep 1; done; "
+        f"for i in $(seq 180); do [ $(date +%s) -gt {int(before) + 3000} ] && exit; sleep 1; done; "
         "exit 1"
     )
     server = vm("timedatectl show-timesync -P ServerName")
