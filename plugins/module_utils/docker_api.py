@@ -41,10 +41,11 @@ class DockerApi:
 
     Args:
         path: the engine's socket.
-        timeout: seconds for one answer.
+        timeout: seconds for one answer. An engine that starts containers on a small server has been
+            seen to take more than five.
     """
 
-    def __init__(self, path: str = SOCKET, timeout: float = 10.0) -> None:
+    def __init__(self, path: str = SOCKET, timeout: float = 20.0) -> None:
         self.path = path
         self.timeout = timeout
 

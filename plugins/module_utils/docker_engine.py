@@ -409,13 +409,12 @@ def major(version: str | None) -> int | None:
     return int(match.group(1)) if match else None
 
 
-def ask(host: Host, path: str, timeout: float = 5.0) -> Any:
+def ask(host: Host, path: str) -> Any:
     """Ask the engine over its socket, which takes milliseconds where its client takes a hundred.
 
     Args:
         host: the host.
         path: of Docker's API, for example ``/version``.
-        timeout: seconds.
 
     Returns:
         the decoded JSON; None when no engine answers, or not with success.
@@ -427,7 +426,7 @@ def ask(host: Host, path: str, timeout: float = 5.0) -> Any:
     from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
 
     try:
-        return docker_api.DockerApi(timeout=timeout).ask(path)
+        return docker_api.DockerApi().ask(path)
     except (docker_api.DockerError, ValueError):
         return None
 

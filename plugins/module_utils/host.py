@@ -523,7 +523,7 @@ class Host:
         from ansible_collections.postmaster.mailhost.plugins.module_utils import docker_api
 
         try:
-            return docker_api.DockerApi(timeout=5).ask(question)
+            return docker_api.DockerApi().ask(question)
         except docker_api.DockerError as error:
             raise HostError(str(error)) from error
 
