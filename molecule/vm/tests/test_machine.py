@@ -93,9 +93,10 @@ def test_the_clock_is_set_by_the_time_server_and_holds(boot):
     assert vm("timedatectl show -P NTPSynchronized") == "yes"
     before = float(vm("date -s '-1 hour' >/dev/null; date +%s"))
     vm("systemctl restart systemd-timesyncd")
+    # Attempts that time out are further and further apart, up to some minutes.
     vm(
-        f"for i in $(seq 180); do [ $(date +%s) -gt {int(before) + 3000} ] && exit; sleep 1; done; "
-        "exit 1"
+        f"for i in $(seq 500); do [ $(date +%s) -gt {int(before) + 3000} ] && exit; sleep 1; done; "
+        "uptime; journalctl -b -u systemd-timesyncd --no-pager -n 30; exit 1"
     )
     server = vm("timedatectl show-timesync -P ServerName")
     assert server.endswith(("pool.ntp.org", "ntp.example.test")), server
