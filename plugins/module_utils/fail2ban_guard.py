@@ -188,6 +188,16 @@ def fill(action, name, addresses):
             print("<4>{0}: {1}".format(argv[0], last_line(said)))
 
 
+def let_in(server, jail, action, addresses):
+    """Have the kernel drop addresses no longer for a jail, with the jail's own command."""
+    command = server.option(jail, action, "actionunban")
+    for one in sorted(addresses):
+        family = "inet6" if ":" in one else "inet4"
+        code, said = run(["sh", "-c", command.replace("<ip>", one).replace("<family>", family)])
+        if code:
+            print("<3>jail {0}: {1} is not let in; {2}".format(jail, one, last_line(said)))
+
+
 class State:
     """What a jail has lost.
 
@@ -253,6 +263,8 @@ def check(path):
             # With the rules, bans may have gone that only now can be seen.
             state.bans = State(server, jail, action).bans
         fill(action, state.name, state.bans)
+        # Who was let in meanwhile; one who is from now on goes with fail2ban's own command.
+        let_in(server, jail, action, state.bans - server.banned(jail))
         print("<4>jail {0}: {1}; made again".format(jail, state.words()))
     if not mended:
         return 0

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import shutil
 
 import firewall_lab
 import lab as labs
@@ -241,6 +244,71 @@ def test_what_others_take_away_is_made_again(lab, serve, one_version, kind):
     server.unban(*CLIENT)
     server.settle()
     assert lab.reach(CLIENT) == ALL
+    server.stop()
+    assert " ERROR " not in server.said()
+
+
+def wrapped(folder, program, script):
+    """Make a program of this name that runs a script first, and has in $text what it is to read;
+    return what PATH begins with.
+    """
+    folder.mkdir()
+    path = folder / program
+    real = shutil.which(program, path="/usr/sbin:/sbin")
+    path.write_text(
+        '#!/bin/sh\ncase "${0##*/} $*" in *restore*|*-f*) text=$(cat);; esac\n'
+        f'{script}\n[ -n "$text" ] || exec {real} "$@"\nprintf "%s\\n" "$text" | {real} "$@"\n'
+    )
+    path.chmod(0o755)
+    return f"{folder}{os.pathsep}"
+
+
+def test_a_ban_that_is_made_twice_is_lifted_wholly(lab, serve, pair, tmp_path):
+    """A look at the bans comes upon one whose command is slow, and makes it before that does."""
+    installed, kind = pair
+    program = {NFTABLES: "nft", IPTABLES: "iptables", IPSET: "ipset"}[kind]
+    goes_on = tmp_path / "goes-on"
+    slow = (
+        f'case "$*" in "add element"*|*"-I f2b-mail"*|*"-exist add"*)\n'
+        f"for i in $(seq 100); do [ -e {goes_on} ] && break; sleep 0.1; done;; esac"
+    )
+    server = serve(lab, installed, wrapped(tmp_path / "bin", program, slow), mail=kind)
+    server.fail(CLIENT[0])
+    assert until(lambda: server.banned() == {CLIENT[0]})
+    code, words = server.program("check")
+    assert (code, words) == (0, "<4>jail mail: 1 of its bans are not in force; made again\n")
+    goes_on.touch()
+    server.settle()
+    assert lab.reach(CLIENT)[0] == set()
+    server.unban(CLIENT[0])
+    server.settle()
+    assert lab.reach(CLIENT) == ALL
+    server.stop()
+    assert " ERROR " not in server.said()
+
+
+def test_who_is_let_in_while_the_bans_are_made_again(lab, serve, pair, tmp_path):
+    installed, kind = pair
+    program = {NFTABLES: "nft", IPTABLES: "iptables-restore", IPSET: "ipset"}[kind]
+    client = tmp_path / "0" / "unban"
+    address = {NFTABLES: "add element", IPTABLES: CLIENT[0], IPSET: CLIENT[0]}[kind]
+    unban = f'case "$text" in *"{address}"*) [ ! -e {client} ] || sh {client};; esac'
+    server = serve(lab, installed, wrapped(tmp_path / "bin", program, unban), mail=kind)
+    call = ("fail2ban-client", "-c", server.config, "-s", server.socket, "unban", CLIENT[0])
+    words = shlex.join(map(str, installed.command(*call)))
+    server.ban(*CLIENT)
+    flush = {
+        NFTABLES: "nft flush set inet f2b-mailhost mail-inet4",
+        IPTABLES: "iptables -F f2b-mail",
+        IPSET: "ipset flush f2b-mail-inet4",
+    }
+    lab.host.run(flush[kind])
+    client.write_text(f"rm {client}; {words} >/dev/null\n")
+    code, words = server.program("check")
+    assert code == 0 and "1 of its bans" in words, words
+    assert not client.exists() and server.banned() == {CLIENT[1]}
+    server.settle()
+    assert lab.reach(CLIENT) == (ALL[0], set())
     server.stop()
     assert " ERROR " not in server.said()
 

@@ -254,12 +254,12 @@ def settles(expected, number, seconds=60, **where):
         time.sleep(0.2)
 
 
-def closed_to(number, **where):
+def closed_to(number, seconds=10, **where):
     """The places that are closed to an address, and stay so for some seconds: a machine that has much
     to do may be slow once.
     """
     wanted = places(**where)
-    return wanted - settles(wanted, number, seconds=10, **where)[0]
+    return wanted - settles(wanted, number, seconds, **where)[0]
 
 
 class Watch:
