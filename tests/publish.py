@@ -24,11 +24,13 @@ SITE = PLACE / "site"
 
 # What the pages that antsibull-docs writes link to in Ansible's own documentation. Sphinx would get the
 # list from docs.ansible.com; here, a link to anything else is a warning.
-LABELS = {
-    "action_plugins": "plugins/action.html",
-    "ansible_collections.ansible.builtin.dnf_module": "collections/ansible/builtin/dnf_module.html",
-    "ansible_configuration_settings": "reference_appendices/config.html",
-    "common_return_values": "reference_appendices/common_return_values.html",
+LINKS = {
+    "label:action_plugins": "plugins/action.html",
+    "label:ansible_collections.ansible.builtin.dnf_module": "collections/ansible/builtin/dnf_module.html",
+    "label:ansible_configuration_settings": "reference_appendices/config.html",
+    "label:callback_plugins": "plugins/callback.html",
+    "label:common_return_values": "reference_appendices/common_return_values.html",
+    "envvar:ANSIBLE_CALLBACKS_ENABLED": "reference_appendices/config.html",
 }
 
 
@@ -77,10 +79,13 @@ def tarball(log) -> Path:
 
 
 def inventory() -> bytes:
-    """Return LABELS as an inventory of Sphinx: a head, and lines that are compressed."""
+    """Return LINKS as an inventory of Sphinx: a head, and lines that are compressed."""
     head = "# Sphinx inventory version 2\n# Project: Ansible\n# Version: \n"
     head += "# The remainder of this file is compressed using zlib.\n"
-    lines = [f"{label} std:label -1 {page}#{label} -\n" for label, page in LABELS.items()]
+    lines = []
+    for link, page in LINKS.items():
+        kind, _colon, name = link.partition(":")
+        lines.append(f"{name} std:{kind} -1 {page}#{name} -\n")
     return head.encode() + zlib.compress("".join(lines).encode())
 
 
@@ -133,11 +138,16 @@ def docs_site(log) -> dict[str, bool]:
     html = SITE / "build"
     sphinx = [programs / "sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "-c", SITE]
     result["site"] = log.run([*sphinx, rst, html], **told) == 0
-    # Every module and role has a page.
+    # Everything that has documentation has a page.
     folder = html / "collections" / "postmaster" / "mailhost"
-    for path in [*ROOT.glob("plugins/modules/[!_]*.py"), *ROOT.glob("roles/*/")]:
-        kind = "module" if path.suffix else "role"
-        result[f"{path.stem}_{kind}"] = (folder / f"{path.stem}_{kind}.html").is_file()
+    places = {
+        "module": "plugins/modules/[!_]*.py",
+        "callback": "plugins/callback/[!_]*.py",
+        "role": "roles/*/",
+    }
+    for kind, pattern in places.items():
+        for path in ROOT.glob(pattern):
+            result[f"{path.stem}_{kind}"] = (folder / f"{path.stem}_{kind}.html").is_file()
     return result
 
 

@@ -104,6 +104,8 @@ RUNNING: set[subprocess.Popen] = set()
 INTERRUPTED = threading.Event()
 #: Lines of different steps are not mixed.
 PRINTING = threading.Lock()
+#: Held while somebody works on what tests/publish.py makes: there is one of it.
+PUBLISHING = threading.Lock()
 
 
 def end(process: subprocess.Popen) -> None:
@@ -485,7 +487,9 @@ def collection(log: Log) -> Count:
 def published(log: Log, looks: Callable[[Log], dict[str, bool]]) -> Count:
     """What others do with the tarball, see tests/publish.py."""
     count = Count()
-    for name, good in looks(log).items():
+    with PUBLISHING:
+        looked = looks(log)
+    for name, good in looked.items():
         if good:
             count.passed += 1
         else:
