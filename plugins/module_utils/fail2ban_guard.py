@@ -84,6 +84,9 @@ NFTABLES, IPTABLES, IPSET = "mailhost-nftables", "mailhost-iptables", "mailhost-
 TABLE = "inet f2b-mailhost"
 PROGRAMS = {"inet4": "iptables", "inet6": "ip6tables"}
 
+# Of both families, or a network.
+ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*(/[0-9]+)?\Z")
+
 # What begins at one look may not be finished at the next: a jail that starts, a ban on its way.
 PAUSE = 1
 
@@ -123,9 +126,13 @@ class Server:
         return str(self.ask("get", jail, "action", action, name) or "")
 
     def banned(self, jail):
-        """Return the addresses that a jail believes to have banned."""
+        """Return the addresses that a jail believes to have banned.
+
+        A filter may ban what is none, such as the name of a user. That never gets into a command.
+        """
         about = dict(self.ask("status", jail) or ())
-        return set(dict(about.get("Actions") or ()).get("Banned IP list") or ())
+        listed = dict(about.get("Actions") or ()).get("Banned IP list") or ()
+        return {one for one in listed if ADDRESS.match(one)}
 
 
 def run(argv, text=None):

@@ -313,6 +313,17 @@ def test_who_is_let_in_while_the_bans_are_made_again(lab, serve, pair, tmp_path)
     assert " ERROR " not in server.said()
 
 
+@pytest.mark.parametrize("name", ["ghost", "192.0.2.7 -j ACCEPT"])
+def test_what_is_no_address_is_in_no_command(lab, serve, one_version, name):
+    server = serve(lab, one_version, mail=IPTABLES)
+    server.ban(*CLIENT)
+    before = lab.rules()
+    server.ask("set", "mail", "banip", name)
+    assert until(lambda: len(server.banned()) == 3)
+    assert server.program("check") == (0, "")
+    assert lab.rules() == before
+
+
 def test_a_ban_while_the_rules_are_gone(lab, serve, pair):
     installed, kind = pair
     server = serve(lab, installed, mail=kind)
