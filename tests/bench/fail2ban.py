@@ -150,10 +150,12 @@ def measure(lab: labs.Lab, kind: str, count: int, folder: Path) -> dict[str, flo
     remember(server, many)
     found["restart"] = timed(start)
     found["connect"] = connections(lab)
-    found["ban"] = statistics.median(
-        timed(lambda: command(server, "actionban")) for _round in range(ROUNDS)
-    )
-    found["unban"] = timed(lambda: command(server, "actionunban"))
+    # In turn, as an address is banned once.
+    rounds = [
+        [timed(lambda name=name: command(server, name)) for name in ("actionban", "actionunban")]
+        for _round in range(ROUNDS)
+    ]
+    found["ban"], found["unban"] = map(statistics.median, zip(*rounds, strict=True))
     found["look"] = statistics.median(
         timed(lambda: server.program("check")) for _round in range(ROUNDS)
     )
