@@ -82,11 +82,12 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 def once(kind, source, target, name):
     if kind == "ssh":
         options = ("BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null")
-        options += ("ConnectTimeout=2", "ControlPath=none")
+        # Until keys are exchanged: on a slow machine that takes more than a connection.
+        options += ("ConnectTimeout=8", "ControlPath=none")
         try:
             done = subprocess.run(
                 ["ssh", "-b", source, *("-o" + option for option in options), name + "@" + target],
-                capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=8,
+                capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20,
             )
         except subprocess.TimeoutExpired:
             # Cut off in the middle.
